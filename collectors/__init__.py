@@ -1,0 +1,1 @@
+"""One file per kind of service that is read."""

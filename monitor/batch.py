@@ -1,0 +1,176 @@
+"""What flows: a batch is one collection of one source; a block is many batches after their rates were made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Kind(StrEnum):
+    """What a value means, as RRDtool defines it (rrdcreate(1), data source types)."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    DERIVE = "derive"
+    ABSOLUTE = "absolute"
+
+
+class Source(NamedTuple):
+    """One place that numbers come from, e.g. ('ston1', 'ston', 'www.example.com/bar')."""
+
+    host: str
+    collector: str
+    instance: str = ""
+
+
+class Series(NamedTuple):
+    """One named value of a source over time."""
+
+    source: Source
+    name: str
+
+    def __str__(self) -> str:
+        """Return the series key: host:collector:instance:name, `:` and `%` percent-encoded within the parts."""
+        return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in (*self.source, self.name))
+
+    @classmethod
+    def parse(cls, key: str) -> Series:
+        """Read a series key; ValueError says what is wrong with it."""
+        parts = key.split(":")
+        if len(parts) != 4 or not (parts[0] and parts[1] and parts[3]):
+            raise ValueError(f"expected HOST:COLLECTOR:INSTANCE:NAME, got {key[:80]!r}")
+        host, collector, instance, name = map(unquote, parts)
+        return cls(Source(host, collector, instance), name)
+
+
+class Limits(NamedTuple):
+    """The least and the greatest believable value (of a counter: rate) of a series; outside is unknown."""
+
+    min: float = -math.inf
+    max: float = math.inf
+
+
+@dataclass(slots=True)
+class Batch:
+    """One collection of one source.
+
+    A value is a number, NaN (reported as unknown) or absent (not reported). Integers are kept exact up to 64 bits.
+    A name without a kind is a gauge. `time` is in epoch seconds, `interval` in seconds.
+    """
+
+    source: Source
+    time: float
+    values: dict[str, float]
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    meta: dict[str, str] = field(default_factory=dict)
+    interval: float = 60.0
+    limits: dict[str, Limits] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names and kinds that a row's values stand for, in order; shared by all sources that report the same."""
+
+    names: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+
+    @cached_property
+    def counted(self) -> NDArray[np.intp]:
+        """The columns that hold counter or derive, whose raw value is not their rate."""
+        counted = (Kind.COUNTER, Kind.DERIVE)
+        return np.array([i for i, kind in enumerate(self.kinds) if kind in counted], dtype=np.intp)
+
+    @cached_property
+    def column(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.names, self.kinds))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+UNKNOWN, SIGNED, UNSIGNED, REAL = range(4)
+"""How an 8-byte word of `Block.raw` is to be read."""
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """Rows of one layout: the form in which batches lie in the journal and reach the handlers.
+
+    Row i is one batch of `sources[i]`, stamped `times[i]`, whose rates cover the seconds since `since[i]`.
+    `rates` has the shape (rows, names); NaN is unknown. `raw` holds, for the columns `layout.counted` only, what the
+    source reported as 8-byte words of the type that `raw_tags` gives (UNKNOWN, SIGNED, UNSIGNED, REAL).
+    """
+
+    layout: Layout
+    sources: list[Source]
+    times: Floats
+    since: Floats
+    intervals: Floats
+    rates: Floats
+    raw: NDArray[np.uint64]
+    raw_tags: NDArray[np.uint8]
+    meta: dict[int, dict[str, str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def size(self) -> int:
+        """How many values it holds."""
+        return self.rates.size
+
+    def reported(self) -> Floats:
+        """Return what the sources reported, shaped as `rates`: counters as they stood, all else as the rate."""
+        values = self.rates.copy()
+        words = np.where(self.raw_tags == SIGNED, self.raw.view(np.int64).astype(np.float64), np.nan)
+        words = np.where(self.raw_tags == UNSIGNED, self.raw.astype(np.float64), words)
+        values[:, self.layout.counted] = np.where(self.raw_tags == REAL, self.raw.view(np.float64), words)
+        return values
+
+    def exact(self, row: int) -> list[float]:
+        """Return row's raw words as Python numbers in the order of `layout.counted`; integers stay exact."""
+        words = np.ascontiguousarray(self.raw[row])
+        signed, real = words.view(np.int64), words.view(np.float64)
+        return [
+            math.nan
+            if tag == UNKNOWN
+            else int((words if tag == UNSIGNED else signed)[i])
+            if tag != REAL
+            else float(real[i])
+            for i, tag in enumerate(self.raw_tags[row].tolist())
+        ]
+
+    def take(self, rows: Sequence[int]) -> Block:
+        """Return a block of these rows only."""
+        at = np.asarray(rows, dtype=np.intp)
+        return Block(
+            self.layout, [self.sources[i] for i in rows], self.times[at], self.since[at], self.intervals[at],
+            self.rates[at], self.raw[at], self.raw_tags[at],
+            {new: self.meta[old] for new, old in enumerate(rows) if old in self.meta},
+        )  # fmt: skip
+
+    def samples(self) -> Iterator[tuple[Source, float, tuple[str, ...], list[float]]]:
+        """Yield (source, time, names, rates) row by row: the simple way to read a block."""
+        for source, time, rates in zip(self.sources, self.times.tolist(), self.rates.tolist(), strict=True):
+            yield source, time, self.layout.names, rates
+
+
+class Cursor(NamedTuple):
+    """A place in the journal; a later place compares greater."""
+
+    segment: int
+    row: int

@@ -1,0 +1,171 @@
+"""Everything that a collector needs, on one page.
+
+    class NginxCollector(Collector):
+        path = "nginx"
+        req_port: int = option(8080, "port of the status page", min=1, max=65535)
+
+        requests = Counter("requests/s", "client requests", name="req_handled")
+        graphs = (Graph("requests", "Requests", Line(requests), unit="requests/s"),)
+
+        async def collect(self) -> None:
+            page = await self.http.text(f"http://{self.host.address}:{self.req_port}/nginx_status")
+            self.publish(self.requests, parse(page)["requests"])
+
+What the runner promises: one collection of an instance runs at a time; it is cancelled when `timeout` is over; what it
+published becomes one batch per instance, all or nothing: an exception discards it, and its text is shown to the
+operator. What `collect` publishes is stamped with the time at which it began (with `align`, with the boundary).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from monitor.batch import Batch, Kind, Limits, Source
+from monitor.graph.expr import Expr, expr
+from monitor.graph.model import Area, Graph, Item, Line, Stack
+from monitor.metric import Counter, Gauge, Metric, WrappingCounter
+from monitor.options import Bytes, Seconds, option, set_options
+
+__all__ = [
+    "Area",
+    "Bytes",
+    "CollectError",
+    "Collector",
+    "Counter",
+    "Expr",
+    "Gauge",
+    "Graph",
+    "Http",
+    "Item",
+    "Kind",
+    "Line",
+    "Metric",
+    "Response",
+    "Seconds",
+    "Stack",
+    "Target",
+    "WrappingCounter",
+    "expr",
+    "option",
+]
+
+
+class CollectError(Exception):
+    """The service did not give what was expected; the text is what the operator reads. Raise it freely."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+
+class Http(Protocol):
+    """The shared HTTP client: connections are kept, time and size are bounded by the collector's own options."""
+
+    async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Response:
+        """Return the answer whatever its status; CollectError when there is none, or it is too large."""
+
+    async def text(self, url: str, *, headers: Mapping[str, str] | None = None) -> str:
+        """Return the body of a 200 answer; CollectError otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The host that a collector watches: its identity, where to reach it and the name that people know it by."""
+
+    host: str
+    address: str
+    hostname: str
+    local: bool = False
+
+
+class Collector:
+    """Reads one kind of service. Annotated fields are options; declared metrics and graphs are class attributes."""
+
+    path: ClassVar[str]
+    """Diamond's path word, which is the collector's word in sources, series keys and Graphite paths."""
+    local: ClassVar[bool] = False
+    """Reads this machine itself (/proc): on for the own host unless `enabled = False`, and for no other."""
+    graphs: ClassVar[tuple[Graph, ...]] = ()
+    """What the host's page and /graph show."""
+    targets: ClassVar[Mapping[str, Graph]] = {}
+    """What /graph_global?target= draws."""
+
+    enabled: bool = option(False, "whether it runs on the appliance's own host")
+    interval: Seconds = option(Seconds(60), "seconds between two collections", min=1, max=86400)
+    timeout: Seconds | None = option(
+        None, "give up after this long; below the interval, by default half of it, at most 20 s"
+    )
+    align: bool = option(False, "poll just after the interval's boundary and stamp the boundary")
+    max_delay: Seconds | None = option(None, "spread the collections over this long; by default the whole interval")
+    max_size: Bytes = option(Bytes(4 << 20), "refuse an answer larger than this")
+    path_prefix: str = option("servers", "first part of Diamond's metric path")
+    path_suffix: str = option("", "part after the hostname in Diamond's metric path")
+    instance_prefix: str = option("instances", "first part of Diamond's metric path of an instance")
+    proc: Path = option(Path("/proc"), "root of the proc file system, for a container that mounts the host's")
+
+    def __init__(self, target: Target, http: Http, *, section: str = "", **options: Any) -> None:
+        """Make an instance; `section` is the second word of its section's name (`[[NginxCollector second]]`)."""
+        self.host = target
+        self.http = http
+        self.section = section
+        set_options(self, options)
+        self._instances: dict[str, Batch] = {}
+        self._current = section
+
+    async def collect(self) -> None:
+        """Read the service once and publish what it says."""
+        raise NotImplementedError(f"{type(self).__name__} has no collect()")
+
+    def publish(self, metric: Metric | str, value: float | None) -> None:
+        """Publish a value under a declared metric, or a gauge under a name known only at run time. None is unknown."""
+        if isinstance(metric, str):
+            self._put(metric, value, Kind.GAUGE)
+        else:
+            self._put(metric.name, value, metric.kind)
+            if metric.limits != Limits():
+                self._batch().limits[metric.name] = metric.limits
+
+    def publish_gauge(self, name: str, value: float | None) -> None:
+        self._put(name, value, Kind.GAUGE)
+
+    def publish_counter(self, name: str, value: float | None) -> None:
+        """Publish a count as it stands; the appliance makes the rate per second of it."""
+        self._put(name, value, Kind.DERIVE)
+
+    def meta(self, name: str, text: str) -> None:
+        """Tell a text fact of the source, such as its version."""
+        self._batch().meta[name] = text
+
+    def instance(self, name: str) -> None:
+        """What is published from here on belongs to this instance of the source; '' is the service itself."""
+        self._current = "/".join(filter(None, (self.section, name)))
+
+    def _batch(self) -> Batch:
+        batch = self._instances.get(self._current)
+        if batch is None:
+            source = Source(self.host.host, self.path, self._current)
+            batch = self._instances[self._current] = Batch(source, 0.0, {}, {}, {}, float(self.interval), {})
+        return batch
+
+    def _put(self, name: str, value: float | None, kind: Kind) -> None:
+        batch = self._batch()
+        batch.values[name] = float("nan") if value is None else value
+        batch.kinds[name] = kind
+
+    async def run(self, time: float) -> list[Batch]:
+        """Collect once and return the batches, stamped `time`. The runner calls it."""
+        self._instances, self._current = {}, self.section
+        await self.collect()
+        batches = list(self._instances.values())
+        for batch in batches:
+            batch.time = time
+        return batches

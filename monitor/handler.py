@@ -1,0 +1,133 @@
+"""Everything that a handler needs, on one page: the interface and what its outlet promises.
+
+- `open` succeeds before the first `write`; when it or `write` raises, it is tried again with growing pauses (full
+  jitter, at most 60 s), with the same blocks, for as long as the journal reaches back. Nothing is skipped meanwhile.
+- `write` is never called while another call of the same handler runs, nor after `close`: a handler needs no locks.
+- A `write` that returns has delivered everything but what it lists as refused; the cursor moves on behind it.
+  A refused item does not hold up the rest: it is counted, and logged once per reason.
+- Delivery is at least once: after a crash the last blocks are written again. Make repeats harmless (a point of the
+  same series and time overwrites itself), or keep the cursor in the same transaction (`Store`), which is exactly once.
+- Blocks come in the order of the journal. A slow handler slows no collector and no other handler; when the journal
+  can hold no more for it, its cursor is moved forward and what it missed is counted as `lost`.
+- `close` has `close_timeout` seconds, then it is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from monitor.batch import Block, Cursor, Floats, Kind, Layout, Series, Source
+from monitor.options import Bytes, Seconds, option, set_options
+
+__all__ = [
+    "Block",
+    "Bytes",
+    "Cursor",
+    "Floats",
+    "Handler",
+    "Kind",
+    "Layout",
+    "Naming",
+    "Points",
+    "Refused",
+    "Seconds",
+    "Series",
+    "Source",
+    "SourceInfo",
+    "Store",
+    "option",
+]
+
+
+class Refused(NamedTuple):
+    """An item that the target will never take, in the target's own words (first 200 characters)."""
+
+    item: str
+    reason: str
+
+
+class Naming(Protocol):
+    """Names of sources as other systems know them, from the configuration."""
+
+    def path(self, source: Source) -> str:
+        """Return Diamond's path of the source, without the metric's name: `servers.web1.nginx`."""
+
+    def hostname(self, host: str) -> str:
+        """Return the name that people know the host by."""
+
+
+class Handler:
+    """Delivers blocks to one outside system. Annotated fields are options."""
+
+    batch: int = option(5000, "deliver at most about this many values at once", min=1, max=1_000_000)
+    flush_interval: Seconds = option(Seconds(1), "wait at most this long for more to deliver together", min=0, max=600)
+    timeout: Seconds = option(Seconds(15), "give up a delivery after this long, and try again", min=0.1, max=600)
+    replay: bool = option(False, "a new handler starts with the oldest of the journal instead of now")
+    close_timeout: ClassVar[float] = 3.0
+
+    def __init__(self, name: str, naming: Naming, **options: Any) -> None:
+        self.name = name
+        self.naming = naming
+        set_options(self, options)
+
+    async def open(self) -> None:
+        """Connect; raise to be tried again."""
+
+    async def write(self, blocks: Sequence[Block], cursor: Cursor) -> Sequence[Refused]:
+        """Deliver the blocks, which end at `cursor`; raise to have all of them delivered again."""
+        raise NotImplementedError(f"{type(self).__name__} has no write()")
+
+    async def close(self) -> None:
+        """Let go of what `open` took."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What the store knows of a source: times in epoch seconds, the kind of every series that it ever reported."""
+
+    source: Source
+    interval: float
+    first_seen: float
+    last_seen: float
+    kinds: Mapping[str, Kind]
+    meta: Mapping[str, str]
+
+
+class Points(NamedTuple):
+    """The collected rows of one series, sorted by time: values[i] covers the seconds since[i]..time[i]."""
+
+    time: Floats
+    since: Floats
+    value: Floats
+
+
+class Store(Handler):
+    """The handler that can be read back. There is one, and it keeps its cursor in its own transactions."""
+
+    async def cursor(self) -> Cursor | None:
+        """Return the cursor of the last block that is stored; None when nothing ever was."""
+        raise NotImplementedError
+
+    async def sources(
+        self, *, host: str | None = None, collector: str | None = None, instance: str | None = None
+    ) -> list[SourceInfo]:
+        """Return the known sources in order, narrowed by what is given."""
+        raise NotImplementedError
+
+    async def read(self, source: Source, names: Sequence[str], start: float, end: float) -> dict[str, Points]:
+        """Return the rows that touch start..end: those with time > start and since < end. A name unknown is absent."""
+        raise NotImplementedError
+
+    async def latest(self, sources: Sequence[Source]) -> dict[Series, tuple[float, float]]:
+        """Return (time, value) of the newest row of every series of these sources."""
+        raise NotImplementedError
+
+    async def healthy(self) -> str | None:
+        """Return None when rows can be stored and read, otherwise what is wrong."""
+        raise NotImplementedError
+
+    async def check_schema(self) -> str:
+        """Migrate to the newest schema; return what was done in one line."""
+        raise NotImplementedError

@@ -1,0 +1,57 @@
+"""Options: the annotated fields of a class are its settings, typed and with help.
+
+    class NginxCollector(Collector):
+        req_port: int = option(8080, "port of the status page", min=1, max=65535)
+
+A field's default may also stand bare (`req_port: int = 8080`). A field without a default is required.
+Allowed annotations: str, int, float, bool, Seconds, Bytes, pathlib.Path, Literal[...], list[str], and any of these
+or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NewType
+
+Seconds = NewType("Seconds", float)
+"""A duration; written as a number of seconds or with a unit: 90, 1.5, 5m, 2d."""
+
+Bytes = NewType("Bytes", int)
+"""A size; written as a number of bytes or with a unit: 4096, 64k, 8G."""
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "required"
+
+
+MISSING: Any = _Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A field's default, its help, and what it allows beyond its type."""
+
+    default: Any
+    help: str = ""
+    min: float | None = None
+    max: float | None = None
+    secret: bool = False
+
+
+def option(
+    default: Any = MISSING, help: str = "", *, min: float | None = None, max: float | None = None, secret: bool = False
+) -> Any:
+    """Declare an option; a secret one is masked wherever it is shown and may be given as NAME_file = PATH."""
+    return Option(default, help, min, max, secret)
+
+
+def set_options(instance: object, values: Mapping[str, Any]) -> None:
+    """Set an object's options: the defaults of its class, then `values`, which are already of the right types."""
+    for cls in reversed(type(instance).__mro__):
+        for name, value in vars(cls).items():
+            if isinstance(value, Option):
+                setattr(instance, name, value.default)
+    for name, value in values.items():
+        setattr(instance, name, value)
