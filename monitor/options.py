@@ -10,9 +10,10 @@ or None.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NewType
+from typing import Any, ClassVar, NewType, get_origin, get_type_hints
 
 Seconds = NewType("Seconds", float)
 """A duration; written as a number of seconds or with a unit: 90, 1.5, 5m, 2d."""
@@ -55,3 +56,32 @@ def set_options(instance: object, values: Mapping[str, Any]) -> None:
                 setattr(instance, name, value.default)
     for name, value in values.items():
         setattr(instance, name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """An annotated field of a class: its name, its type and its option."""
+
+    name: str
+    type: Any
+    option: Option
+
+
+def options_of(cls: type) -> dict[str, Field]:
+    """Return the options of a class by name: its parents' first, its own last, in the order they are written in."""
+    hints = get_type_hints(cls)
+    fields = {}
+    for owner in reversed(cls.__mro__):
+        for name in vars(owner).get("__annotations__", {}):
+            hint = hints[name]
+            if name.startswith("_") or hint is ClassVar or get_origin(hint) is ClassVar:
+                continue
+            default = getattr(cls, name, MISSING)
+            option = default if isinstance(default, Option) else Option(default)
+            fields[name] = Field(name, hint, option)
+    return fields
+
+
+def masked(text: str) -> str:
+    """Return the text without the passwords of the URLs in it."""
+    return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:********@", text)
