@@ -1,0 +1,335 @@
+"""The whole configuration: read from files and environment, checked, every value with its origin.
+
+Precedence, low to high: an option's default, [[default]], [[Name]], Name.conf, role, host, environment, command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from monitor import environment, ini
+from monitor.collector import Collector
+from monitor.handler import Handler, Store
+from monitor.hostname import hostname
+from monitor.ini import Place, Problem, Section
+from monitor.inventory import Builder, Inventory, Key, Layer, by_key
+from monitor.options import Field
+from monitor.registry import Registry
+from monitor.settings import (
+    Address,
+    Auth,
+    Common,
+    Host,
+    Logging,
+    Own,
+    Push,
+    Retention,
+    Role,
+    Server,
+    Settings,
+    User,
+    default_data_dir,
+)
+from monitor.shape import Shape, Value, check, fields_of, literal, missing, suggestion, typed, whole
+from monitor.tiers import tiers
+
+DEFAULT_FILE = Path("/etc/monitor/monitor.conf")
+Found = TypeVar("Found", bound=Settings)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` says all that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = list(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerSpec:
+    """A handler to deliver to: its class and options, and where each was written."""
+
+    name: str
+    cls: type[Handler]
+    options: Mapping[str, Any]
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+
+@dataclass
+class Config:
+    """A configuration that can be used."""
+
+    files: list[Path]
+    registry: Registry
+    server: Server
+    auth: Auth
+    users: dict[str, User]
+    retention: Retention
+    push: Push
+    logging: Logging
+    handlers: list[HandlerSpec]
+    """Those of [server] handlers, in their order, without the store."""
+    store: HandlerSpec
+    inventory: Inventory
+    roles: dict[str, Role]
+    warnings: list[Problem]
+
+    @property
+    def data_dir(self) -> Path:
+        assert self.server.data_dir is not None
+        return self.server.data_dir
+
+
+def load(
+    files: Sequence[Path] | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str] | None = None,
+    *,
+    find_hostname: Callable[[str, str], str] = hostname,
+) -> Config:
+    """Read and check a configuration; ConfigError holds every problem at once.
+
+    Later files count more than earlier ones. None means the default file if there is one. `overrides` are keys of
+    [server] from the command line.
+    """
+    if files is None:
+        files = [DEFAULT_FILE] if DEFAULT_FILE.exists() else []
+    return _Loader(files, environ, overrides or {}, find_hostname).load()
+
+
+class _Loader:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        environ: Mapping[str, str],
+        overrides: Mapping[str, str],
+        find_hostname: Callable[[str, str], str],
+    ) -> None:
+        self.files = list(files)
+        self.find_hostname = find_hostname
+        self.problems: list[Problem] = []
+        self.root = Section((), Place(""))
+        for path in self.files:
+            tree, problems = ini.read(path)
+            self.root.merge(tree)
+            self.problems += problems
+        self.environ = environ
+        self.overrides = overrides
+        # Where more classes lie must be known before the rest can be understood.
+        server = self._early_server()
+        self.registry = Registry([Path(p) for p in server.collectors_path], [Path(p) for p in server.handlers_path])
+        self.problems += self.registry.problems
+        if len(self.registry.stores) != 1:
+            names = [cls.__name__ for cls in self.registry.stores]
+            self.problems.append(Problem("", 0, "", "", f"expected one store among the handlers, found {names}"))
+            raise ConfigError(self.problems)
+        self.shape = whole(self.registry)
+        self.env, problems = environment.read(environ, self.root, self.shape)
+        self.problems += problems
+        for key, text in overrides.items():
+            self.env.section("server").entries[key] = literal(text, Place(f"--{key.replace('_', '-')}"))
+        self._fields: dict[type, dict[str, Field]] = {}
+        self._typed: dict[tuple[int, type], dict[str, Value]] = {}
+
+    def _early_server(self) -> Server:
+        shape = Shape(sections={"server": Shape(fields_of(Server))})
+        env, _ = environment.read(self.environ, Section((), Place("")), shape)
+        values: dict[str, Value] = {}
+        for tree in (self.root, env):
+            if "server" in tree.sections:
+                values |= typed(tree.sections["server"], fields_of(Server), [])
+        return Server({key: value.value for key, value in values.items()})
+
+    def load(self) -> Config:
+        unserved: list[tuple[str, Place]] = []
+        self.problems += check(self.root, self.shape, unserved)
+        server = self.settings(Server, "server")
+        if server.data_dir is None:
+            server.data_dir = default_data_dir(self.environ.get("HOME", ""))
+        auth = self.settings(Auth, "auth")
+        users = self.each(User, "auth", "users")
+        for name, (_, user) in users.items():
+            user.name = name
+        self._check_listen(server, auth, bool(users))
+        retention = self.settings(Retention, "retention")
+        self._tiers(retention)
+        own, own_path = self._own_name(server)
+        handlers = self._handlers(server, unserved)
+        inventory = self._inventory(server, own, own_path, unserved)
+        config = Config(
+            self.files, self.registry, server, auth, {name: user for name, (_, user) in users.items()}, retention,
+            self.settings(Push, "receivers", "push"), self.settings(Logging, "logger_root"),
+            [spec for spec in handlers if not issubclass(spec.cls, Store)],
+            next(spec for spec in handlers if issubclass(spec.cls, Store)), inventory,
+            {name: role for name, (_, role) in self.each(Role, "roles").items()}, self._warnings(unserved),
+        )  # fmt: skip
+        if self.problems:
+            order = [str(path) for path in self.files]
+            place = {name: number for number, name in enumerate(order)}
+            found = dict.fromkeys(self.problems)
+            raise ConfigError(sorted(found, key=lambda p: (place.get(p.file, len(order)), p.file, p.line)))
+        return config
+
+    def _sections(self, *path: str) -> list[Section]:
+        """Return the section at this path of the files, then of the environment, where they are."""
+        found = []
+        for tree in (self.root, self.env):
+            section: Section | None = tree
+            for name in path:
+                section = section.sections.get(name) if section else None
+            if section is not None:
+                found.append(section)
+        return found
+
+    def settings(self, cls: type[Found], *path: str) -> Found:
+        """Return the settings of a section; what is wrong with them is noted."""
+        values: dict[str, Value] = {}
+        sections = self._sections(*path)
+        for section in sections:
+            values |= self.typed(section, cls)
+        made = cls({key: v.value for key, v in values.items()}, {key: str(v.place) for key, v in values.items()})
+        for key, message in made.check():
+            place = values[key].place if key in values else sections[0].place if sections else Place("")
+            self.problems.append(Problem(place.file, place.line, ini.title(path), key, message))
+        return made
+
+    def each(self, cls: type[Found], *path: str) -> dict[str, tuple[Section, Found]]:
+        """Return the settings of every sub-section, with the section that it was first written in."""
+        names = {name: child for parent in reversed(self._sections(*path)) for name, child in parent.sections.items()}
+        order = dict.fromkeys(name for parent in self._sections(*path) for name in parent.sections)
+        return {name: (names[name], self.settings(cls, *path, name)) for name in order}
+
+    def fields(self, cls: type) -> dict[str, Field]:
+        if cls not in self._fields:
+            self._fields[cls] = fields_of(cls, Common) if issubclass(cls, Collector) else fields_of(cls)
+        return self._fields[cls]
+
+    def typed(self, section: Section, cls: type) -> dict[str, Value]:
+        key = (id(section), cls)
+        if key not in self._typed:
+            self._typed[key] = typed(section, self.fields(cls), self.problems)
+        return self._typed[key]
+
+    def _check_listen(self, server: Server, auth: Auth, users: bool) -> None:
+        try:
+            address = Address.parse(server.listen)
+        except ValueError:
+            return
+        if not (address.loopback or users or auth.allow_anonymous != "none" or auth.first_admin):
+            places = [s.entries["listen"].place for s in self._sections("server") if "listen" in s.entries]
+            message = (
+                f"{address} is open to other machines: add users to [auth] [[users]],"
+                " or set [auth] allow_anonymous = read (or first_admin = True)"
+            )
+            self.problems.append(Problem(places[-1].file, places[-1].line, "[server]", "listen", message))
+
+    def _tiers(self, retention: Retention) -> None:
+        for section in self._sections("retention"):
+            retention.tiers = {**retention.tiers, **tiers(section, self.problems)}
+            for name, child in section.sections.items():
+                self.settings(Retention, "retention", name)
+                tiers(child, self.problems)
+
+    def _own_name(self, server: Server) -> tuple[str, str]:
+        given = {key: getattr(server, key) for key in ("hostname", "hostname_method") if key in server.origins}
+        own = self.settings(Own, "collectors", "default")
+        name = given.get("hostname", own.hostname)
+        method = given.get("hostname_method", own.hostname_method)
+        try:
+            found = self.find_hostname(method, name)
+            identity = found or self.find_hostname("smart", "")
+        except ValueError as error:
+            self.problems.append(Problem("", 0, "[server]", "hostname_method", str(error)))
+            return "localhost", "localhost"
+        # Diamond's reversed names are meant to be a path of several parts; in others a dot would make a false one.
+        return identity, found if method.endswith("_rev") and not name else found.replace(".", "_")
+
+    def _conf_files(self, directory: Path | None, where: str, unserved: list[tuple[str, Place]]) -> dict[str, Section]:
+        """Return the flat NAME.conf files of a directory, each as the section that it stands for."""
+        found: dict[str, Section] = {}
+        if directory is None:
+            return found
+        if not directory.is_dir():
+            key = "collectors_config_path" if where == "collectors" else "handlers_config_path"
+            places = [s.entries[key].place for s in self._sections("server") if key in s.entries]
+            message = f"{directory} is not a directory that can be read"
+            self.problems.append(Problem(places[-1].file, places[-1].line, "[server]", key, message))
+            return found
+        for path in sorted(directory.glob("*.conf")):
+            if path.name.startswith("."):
+                continue
+            section, problems = ini.read(path, (where, path.stem))
+            self.problems += problems
+            parent = Section((where,), section.place, {}, {path.stem: section})
+            self.problems += check(
+                Section((), section.place, {}, {where: parent}), self.shape, unserved
+            )  # fmt: skip
+            found[path.stem] = section
+        return found
+
+    def _handlers(self, server: Server, unserved: list[tuple[str, Place]]) -> list[HandlerSpec]:
+        classes: list[type[Handler]] = []
+        known = list(self.registry.handlers)
+        places = [s.entries["handlers"].place for s in self._sections("server") if "handlers" in s.entries]
+        place = places[-1] if places else Place("")
+        for name in server.handlers:
+            cls = self.registry.handler(name)
+            if cls is None:
+                near = suggestion(name.rpartition(".")[2], known)
+                message = f"no handler {name!r}{near}; there are: {', '.join(known)}"
+                self.problems.append(Problem(place.file, place.line, "[server]", "handlers", message))
+            elif cls in classes:
+                self.problems.append(Problem(place.file, place.line, "[server]", "handlers", f"{name!r} stands twice"))
+            else:
+                classes.append(cls)
+        if self.registry.store not in classes:
+            classes.append(self.registry.store)
+        conf = self._conf_files(server.handlers_config_path, "handlers", unserved)
+        return [self._handler(cls, conf) for cls in classes]
+
+    def _handler(self, cls: type[Handler], conf: Mapping[str, Section]) -> HandlerSpec:
+        values: dict[str, Value] = {}
+        for tree in (self.root, self.env):
+            parent = tree.sections.get("handlers", Section((), Place("")))
+            default = [parent.sections["default"]] if "default" in parent.sections else []
+            named = [child for name, child in parent.sections.items() if self.registry.handler(name) is cls]
+            files = [child for name, child in conf.items() if self.registry.handler(name) is cls]
+            for section in (*default, *named, *(files if tree is self.root else ())):
+                values |= self.typed(section, cls)
+        if needed := missing(self.fields(cls), values):
+            message = f"needs a value for {', '.join(needed)}"
+            self.problems.append(Problem("", 0, "[handlers]", f"[[{cls.__name__}]]", message))
+        return HandlerSpec(
+            cls.__name__, cls, {key: v.value for key, v in values.items()}, {key: v.place for key, v in values.items()}
+        )
+
+    def _inventory(self, server: Server, own: str, own_path: str, unserved: list[tuple[str, Place]]) -> Inventory:
+        conf = self._conf_files(server.collectors_config_path, "collectors", unserved)
+        layers = []
+        for tree in (self.root, self.env):
+            parents = {name: tree.sections.get(name) for name in ("collectors", "roles", "hosts")}
+            names: dict[Key, list[Section]] = by_key(self.registry, parents["collectors"])
+            if tree is self.root:
+                for key, found in by_key(self.registry, Section((), Place(""), {}, dict(conf))).items():
+                    names.setdefault(key, []).extend(found)
+            roles, hosts = (
+                {name: by_key(self.registry, child) for name, child in parent.sections.items()} if parent else {}
+                for parent in (parents["roles"], parents["hosts"])
+            )
+            default = parents["collectors"].sections.get("default") if parents["collectors"] else None
+            layers.append(Layer(self._default(default), names, roles, hosts))
+        builder = Builder(self.registry, layers, self.typed, self.fields, self.problems)
+        return builder.build(own, own_path, self.each(Role, "roles"), self.each(Host, "hosts"))
+
+    def _default(self, section: Section | None) -> Callable[[type[Collector]], Mapping[str, Value]]:
+        return lambda cls: self.typed(section, cls) if section is not None else {}
+
+    def _warnings(self, unserved: Sequence[tuple[str, Place]]) -> list[Problem]:
+        if not unserved:
+            return []
+        names = ", ".join(dict.fromkeys(f"{key} ({place})" for key, place in unserved))
+        place = unserved[0][1]
+        return [Problem(place.file, place.line, "", "", f"Diamond's settings that have no effect here: {names}")]
