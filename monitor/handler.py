@@ -1,14 +1,23 @@
 """Everything that a handler needs, on one page: the interface and what its outlet promises.
 
 - `open` succeeds before the first `write`; when it or `write` raises, it is tried again with growing pauses (full
-  jitter, at most 60 s), with the same blocks, for as long as the journal reaches back. Nothing is skipped meanwhile.
+  jitter, at most 60 s; `DeliveryError` may ask for longer), with the same blocks, for as long as the journal reaches
+  back. Nothing is skipped meanwhile. There is no second `open` after a failed `write`: a handler connects anew itself.
+- `open` and `write` are cancelled after `timeout`, which counts as raised: let go of a connection left half-written.
 - `write` is never called while another call of the same handler runs, nor after `close`: a handler needs no locks.
 - A `write` that returns has delivered everything but what it lists as refused; the cursor moves on behind it.
   A refused item does not hold up the rest: it is counted, and logged once per reason.
+- An exception that looks like a defect and not like an outage (`ValueError`, `TypeError`, …) three times in a row for
+  the same blocks makes the outlet write them in ever smaller parts: what still raises alone is refused, provided that
+  something else got through.
 - Delivery is at least once: after a crash the last blocks are written again. Make repeats harmless (a point of the
   same series and time overwrites itself), or keep the cursor in the same transaction (`Store`), which is exactly once.
-- Blocks come in the order of the journal. A slow handler slows no collector and no other handler; when the journal
-  can hold no more for it, its cursor is moved forward and what it missed is counted as `lost`.
+- The rows of one layout come in the order of the journal, those of several commits in one block. A `write` without
+  blocks only moves the cursor of a `Store`.
+- A slow handler slows no collector and no other handler; when the journal can hold no more for it, its cursor is moved
+  forward and what it missed is counted as `lost`.
+- A handler shares the event loop with all else: work above 5 ms goes in slices (`await asyncio.sleep(0)`) or a thread.
+- At the end of the process what is there is delivered if that works at once; the journal keeps the rest.
 - `close` has `close_timeout` seconds, then it is cancelled.
 """
 
@@ -25,6 +34,7 @@ __all__ = [
     "Block",
     "Bytes",
     "Cursor",
+    "DeliveryError",
     "Floats",
     "Handler",
     "Kind",
@@ -46,6 +56,17 @@ class Refused(NamedTuple):
 
     item: str
     reason: str
+
+
+class DeliveryError(Exception):
+    """The target cannot take anything now; the text is what the operator reads, and holds no secret.
+
+    `retry_after` seconds at least pass before the next try (the outlet waits 5 minutes at most).
+    """
+
+    def __init__(self, text: str, retry_after: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class Naming(Protocol):
