@@ -75,6 +75,8 @@ class Config:
     store: HandlerSpec
     inventory: Inventory
     roles: dict[str, Role]
+    hosts: dict[str, Host]
+    """What is written in [hosts]; `inventory.hosts` is what comes of it."""
     warnings: list[Problem]
 
     @property
@@ -164,7 +166,8 @@ class _Loader:
             self.settings(Push, "receivers", "push"), self.settings(Logging, "logger_root"),
             [spec for spec in handlers if not issubclass(spec.cls, Store)],
             next(spec for spec in handlers if issubclass(spec.cls, Store)), inventory,
-            {name: role for name, (_, role) in self.each(Role, "roles").items()}, self._warnings(unserved),
+            {name: role for name, (_, role) in self.each(Role, "roles").items()},
+            {name: host for name, (_, host) in self.each(Host, "hosts").items()}, self._warnings(unserved),
         )  # fmt: skip
         if self.problems:
             order = [str(path) for path in self.files]

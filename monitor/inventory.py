@@ -51,12 +51,21 @@ class JobSpec:
 class Inventory:
     """All hosts by identity, the own one first, and their jobs."""
 
-    def __init__(self, hosts: Mapping[str, HostSpec], jobs: Sequence[JobSpec], *, own: str, own_path: str) -> None:
+    def __init__(
+        self,
+        hosts: Mapping[str, HostSpec],
+        jobs: Sequence[JobSpec],
+        *,
+        own: str,
+        own_path: str,
+        make: Callable[[HostSpec, str], JobSpec],
+    ) -> None:
         self.hosts = dict(hosts)
         self.jobs = list(jobs)
         self.own = self.hosts[own]
         self.own_path = own_path
         """The own host's part of Diamond paths; '' leaves it out."""
+        self._make = make
         self._names: dict[str, HostSpec] = {}
         for name in ("address", "hostname", "host"):
             self._names.update((getattr(spec, name).lower(), spec) for spec in self.hosts.values())
@@ -64,6 +73,14 @@ class Inventory:
     def find(self, name: str) -> HostSpec | None:
         """Return the host of this identity, else hostname, else address."""
         return self.hosts.get(name) or self._names.get(name.lower())
+
+    def job(self, name: str, host: str = "") -> JobSpec:
+        """Return the job of a collector (`NginxCollector second`) as it would run on a host, whether it does or not.
+
+        A host that is not configured is reached by the name that is given. LookupError says what cannot be.
+        """
+        spec = self.find(host) if host else self.own
+        return self._make(spec or HostSpec(host, host, host), name)
 
 
 class Holder(Protocol):
@@ -85,6 +102,15 @@ class Layer(NamedTuple):
     hosts: Mapping[str, Mapping[Key, Sequence[Section]]]
 
 
+class Shared(NamedTuple):
+    """The options that all hosts of a role share, unless one has its own."""
+
+    options: Mapping[str, Any]
+    places: Mapping[str, Place]
+    path: str | None
+    fits: bool
+
+
 class Builder:
     """Makes the inventory of typed layers; what does not fit becomes a problem."""
 
@@ -101,7 +127,7 @@ class Builder:
         self.typed = typed
         self.fields = fields
         self.problems = problems
-        self._shared: dict[tuple[str, Key], tuple[Mapping[str, Value], bool]] = {}
+        self._shared: dict[tuple[str, Key], Shared] = {}
 
     def build(
         self,
@@ -135,10 +161,25 @@ class Builder:
             listed[identity] = role_keys.get(settings.role, [])
             self._check_overrides(section, settings, listed[identity])
         self._check_names(specs, hosts)
+        sections = {name: section for name, (section, _) in hosts.items()}
         for identity, spec in specs.items():
             keys = list(dict.fromkeys([*(self._own_keys() if spec.local else ()), *listed.get(identity, ())]))
-            made += filter(None, (self._job(spec, key, hosts) for key in keys))
-        return Inventory(specs, made, own=own, own_path=own_path)
+            made += filter(None, (self._job(spec, key, sections) for key in keys))
+        return Inventory(
+            specs, made, own=own, own_path=own_path, make=lambda spec, name: self.single(spec, name, sections)
+        )
+
+    def single(self, spec: HostSpec, name: str, sections: Mapping[str, Section]) -> JobSpec:
+        """Make one job by the name of its section; LookupError says what it lacks."""
+        key = key_of(self.registry, name)
+        if key is None:
+            known = list(self.registry.collectors)
+            raise LookupError(f"no collector {name!r}{suggestion(name, known)}; there are: {', '.join(known)}")
+        before = len(self.problems)
+        job = self._job(spec, key, sections)
+        if job is None:
+            raise LookupError("; ".join(problem.message for problem in self.problems[before:]))
+        return job
 
     def _role_keys(self, section: Section, role: Role) -> Iterator[Key]:
         known = list(self.registry.collectors)
@@ -202,48 +243,44 @@ class Builder:
                 values.update(self.typed(section, cls))
         return values
 
-    def _job(self, spec: HostSpec, key: Key, hosts: Mapping[str, tuple[Section, Host]]) -> JobSpec | None:
+    def _job(self, spec: HostSpec, key: Key, sections: Mapping[str, Section]) -> JobSpec | None:
         cls = self.registry.collectors[key[0]]
-        name = next((name for name in hosts if name.lower() == spec.host.lower()), spec.host)
-        own = any(key in layer.hosts.get(name, {}) for layer in self.layers)
-        shared = self._shared.get((spec.role, key))
-        if shared is None or own:
-            values = self._values(key, spec.role, name)
-            shared = values, self._fits(cls, key, values, spec)
-            if not own:
-                self._shared[spec.role, key] = shared
-        values, fits = shared
         if cls.local and not spec.local:
-            section = hosts[spec.host][0]
             message = (
                 f"role {spec.role!r} has {cls.__name__}, which reads only the machine that this program runs on;"
                 " watch this host by SNMP or an agent instead"
             )
-            self.problems.append(section.problem(message, "role"))
+            self.problems.append(sections.get(spec.host, Section((), Place(""))).problem(message, "role"))
             return None
-        if not fits:
+        name = next((name for name in sections if name.lower() == spec.host.lower()), "") if spec.local else spec.host
+        overridden = any(key in layer.hosts.get(name, {}) for layer in self.layers)
+        shared = self._shared.get((spec.role, key))
+        if shared is None or overridden:
+            values = self._values(key, spec.role, name)
+            made = {name: value.value for name, value in values.items() if name != "path"}
+            path = values["path"].value if "path" in values else None
+            shared = Shared(
+                made, {name: v.place for name, v in values.items()}, path, self._fits(cls, key, values, spec)
+            )
+            if not overridden:
+                self._shared[spec.role, key] = shared
+        if not shared.fits:
             return None
         target = Target(spec.host, spec.address, spec.hostname, spec.local)
-        path = values["path"].value if "path" in values else None
-        options = {name: value.value for name, value in values.items() if name != "path"}
-        return JobSpec(target, cls, key[1], options, {name: value.place for name, value in values.items()}, path)
+        return JobSpec(target, cls, key[1], shared.options, shared.places, shared.path)
 
     def _fits(self, cls: type[Collector], key: Key, values: Mapping[str, Value], spec: HostSpec) -> bool:
         where = f"{' '.join(key).strip()} of {spec.host}"
         needed = missing(self.fields(cls), values)
         if needed:
             self.problems.append(Problem("", 0, "", where, f"needs a value for {', '.join(needed)}"))
-        interval = values["interval"].value if "interval" in values else cls_default(self.fields(cls), "interval")
+        interval = values["interval"].value if "interval" in values else self.fields(cls)["interval"].option.default
         timeout = values.get("timeout")
         if timeout is not None and timeout.value is not None and timeout.value >= interval:
             message = f"expected less than the interval, which is {interval:g} s, got {timeout.value:g} s"
             self.problems.append(Problem(timeout.place.file, timeout.place.line, where, "timeout", message))
             return False
         return not needed
-
-
-def cls_default(fields: Mapping[str, Field], name: str) -> Any:
-    return fields[name].option.default
 
 
 def key_of(registry: Registry, name: str) -> Key | None:

@@ -42,7 +42,7 @@ LAYERS = [
     {"monitor.prime", "monitor.pipeline", "monitor.outlet", "monitor.query", "monitor.scheduler", "monitor.runner"},
     {"monitor.values", "monitor.ini", "monitor.settings", "monitor.registry", "monitor.hostname", "monitor.config",
      "monitor.inventory", "monitor.naming", "monitor.sample", "monitor.shape", "monitor.environment",
-     "monitor.diamond", "monitor.tiers"},
+     "monitor.diamond", "monitor.tiers", "monitor.effective"},
     {"monitor.receivers", "monitor.metrics"},
     {"monitor.web"},
     {"monitor.app"},

@@ -1,0 +1,73 @@
+"""The configuration as it is in effect: every value with where it came from, secrets masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from monitor.config import Config
+from monitor.ini import Place
+from monitor.options import MISSING, Field, masked, options_of
+from monitor.settings import Settings
+from monitor.values import MASK, render
+
+
+def lines(config: Config) -> Iterator[str]:
+    """Yield the lines of an INI file; of a watched host those options that are not their defaults."""
+    yield from _settings("[server]", config.server)
+    yield from ("", "[logger_root]", *_options(config.logging), "", "[handlers]")
+    for handler in (config.store, *config.handlers):
+        yield from ("", f"[[{handler.name}]]", *_plugin(options_of(handler.cls), handler.options, handler.places))
+    yield from ("", "[collectors]")
+    for job in config.inventory.jobs:
+        if job.target.local:
+            yield from ("", f"[[{job.name}]]", *_plugin(options_of(job.cls), job.options, job.places, enabled=True))
+    yield from ("", "[roles]")
+    for name, role in config.roles.items():
+        yield from _settings(f"[[{name}]]", role)
+    yield from ("", "[hosts]")
+    for name, host in config.hosts.items():
+        yield from _settings(f"[[{name}]]", host)
+        for job in config.inventory.jobs:
+            if job.target.host == name and not job.target.local:
+                given = {key: field for key, field in options_of(job.cls).items() if key in job.options}
+                yield from (f"[[[{job.name}]]]", *_plugin(given, job.options, job.places))
+    yield from ("", "[receivers]")
+    yield from _settings("[[push]]", config.push)
+    yield from _settings("[retention]", config.retention)
+    for step, (keep, functions) in config.retention.tiers.items():
+        yield f"{step:g}s = {keep:g}s, {', '.join(functions)}"
+    yield from _settings("[auth]", config.auth)
+    yield "[[users]]"
+    for name, user in config.users.items():
+        yield from _settings(f"[[[{name}]]]", user)
+
+
+def _settings(header: str, settings: Settings) -> Iterator[str]:
+    yield ""
+    yield header
+    yield from _options(settings)
+
+
+def _options(settings: Settings) -> Iterator[str]:
+    for name, field in options_of(type(settings)).items():
+        yield _line(field, getattr(settings, name), settings.origins.get(name, "default"))
+
+
+def _plugin(
+    fields: Mapping[str, Field], values: Mapping[str, Any], places: Mapping[str, Place], **known: Any
+) -> Iterator[str]:
+    for name, field in fields.items():
+        if name in values or field.option.default is not MISSING:
+            value = values.get(name, known.get(name, field.option.default))
+            yield _line(field, value, str(places[name]) if name in places else "default")
+
+
+def _line(field: Field, value: Any, origin: str) -> str:
+    if field.option.secret and value:
+        text = MASK
+    elif isinstance(value, str):
+        text = render(field.type, masked(value), written=True)
+    else:
+        text = render(field.type, value, written=True)
+    return f"{field.name} = {text}  # {origin}"

@@ -1,0 +1,82 @@
+"""A commented configuration with every option: its help, what it takes, its default. It can be loaded as it is."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+
+from monitor.collector import Collector
+from monitor.handler import Handler, Store
+from monitor.options import MISSING, Field, options_of
+from monitor.registry import Registry
+from monitor.settings import Auth, Host, Logging, Push, Retention, Role, Server, User
+from monitor.shape import fields_of
+from monitor.values import describe, render
+
+
+def sample(registry: Registry, name: str = "") -> str:
+    """Return the sample of one collector or handler, or of everything; LookupError when there is none of this name."""
+    if not name:
+        return "\n".join(_whole(registry)) + "\n"
+    cls = registry.collector(name) or registry.handler(name) or registry.by_path(name)
+    if cls is None:
+        raise LookupError(f"no collector or handler {name!r}; there are: {', '.join(known(registry))}")
+    section = "collectors" if issubclass(cls, Collector) else "handlers"
+    return "\n".join([f"[{section}]", *_plugin(cls)]) + "\n"
+
+
+def known(registry: Registry) -> list[str]:
+    return [*registry.collectors, *registry.handlers]
+
+
+def _whole(registry: Registry) -> Iterator[str]:
+    yield "# Every option with its default; take the # away to set it."
+    yield from ("", "[server]", *_options(fields_of(Server)))
+    yield from ("", "[logger_root]", *_options(fields_of(Logging)))
+    yield from ("", "[handlers]", "# for all handlers", "[[default]]", *_options(options_of(Handler)))
+    for handler in registry.handlers.values():
+        yield from ("", *_plugin(handler))
+    yield from ("", "[collectors]", "# for all collectors, those of [roles] too", "[[default]]")
+    yield from _options({name: field for name, field in options_of(Collector).items() if name != "enabled"})
+    for collector in registry.collectors.values():
+        yield from ("", *_plugin(collector))
+    yield from ("", "[roles]", "#[[web]]", *_options(fields_of(Role)))
+    yield from ("", "[hosts]", "#[[10.0.0.1]]", *_options(fields_of(Host)))
+    yield from ("", "[receivers]", "[[push]]", *_options(fields_of(Push)))
+    yield from ("", "[retention]", *_options(fields_of(Retention)))
+    yield from ("# a tier of one's own: STEP = RETENTION, some of AVERAGE, MIN, MAX, LAST", "#5m = 90d, AVERAGE, MAX")
+    yield from ("", "[auth]", *_options(fields_of(Auth)), "[[users]]", "#[[[admin]]]", *_options(fields_of(User)))
+
+
+def _plugin(cls: type[Collector] | type[Handler]) -> Iterator[str]:
+    doc = inspect.getdoc(inspect.getmodule(cls)) or ""
+    for line in doc.split("\n\n", 1)[0].splitlines():
+        yield f"# {line}".rstrip()
+    if issubclass(cls, Collector):
+        yield (
+            "# on unless enabled = False"
+            if cls.local
+            else "# off unless enabled = True, or in a role of a watched host"
+        )
+    elif issubclass(cls, Store):
+        yield "# the store, which is always on"
+    else:
+        yield "# on when [server] handlers lists it"
+    yield f"[[{cls.__name__}]]"
+    own = Collector if issubclass(cls, Collector) else Handler
+    general = options_of(own)
+    yield from _options({name: field for name, field in fields_of(cls).items() if name not in general})
+    if issubclass(cls, Collector):
+        yield from _options({"enabled": fields_of(cls)["enabled"]}, local=cls.local)
+
+
+def _options(fields: dict[str, Field], *, local: bool = False) -> Iterator[str]:
+    for name, field in fields.items():
+        about = f"{field.option.help}: {describe(field)}" if field.option.help else describe(field)
+        yield from (f"# {line}" for line in textwrap.wrap(about, 110))
+        if field.option.default is MISSING:
+            yield f"#{name} = (required)"
+        else:
+            default = True if local else field.option.default
+            yield f"#{name} = {render(field.type, default, written=True)}"
