@@ -91,6 +91,7 @@ def load(
     overrides: Mapping[str, str] | None = None,
     *,
     find_hostname: Callable[[str, str], str] = hostname,
+    find_plugins: Callable[[Sequence[Path], Sequence[Path]], Registry] = Registry,
 ) -> Config:
     """Read and check a configuration; ConfigError holds every problem at once.
 
@@ -99,7 +100,7 @@ def load(
     """
     if files is None:
         files = [DEFAULT_FILE] if DEFAULT_FILE.exists() else []
-    return _Loader(files, environ, overrides or {}, find_hostname).load()
+    return _Loader(files, environ, overrides or {}, find_hostname, find_plugins).load()
 
 
 class _Loader:
@@ -109,6 +110,7 @@ class _Loader:
         environ: Mapping[str, str],
         overrides: Mapping[str, str],
         find_hostname: Callable[[str, str], str],
+        find_plugins: Callable[[Sequence[Path], Sequence[Path]], Registry],
     ) -> None:
         self.files = list(files)
         self.find_hostname = find_hostname
@@ -122,7 +124,7 @@ class _Loader:
         self.overrides = overrides
         # Where more classes lie must be known before the rest can be understood.
         server = self._early_server()
-        self.registry = Registry([Path(p) for p in server.collectors_path], [Path(p) for p in server.handlers_path])
+        self.registry = find_plugins([Path(p) for p in server.collectors_path], [Path(p) for p in server.handlers_path])
         self.problems += self.registry.problems
         if len(self.registry.stores) != 1:
             names = [cls.__name__ for cls in self.registry.stores]

@@ -7,7 +7,8 @@ from typing import Any
 
 from monitor.config import Config
 from monitor.ini import Place
-from monitor.options import MISSING, Field, masked, options_of
+from monitor.inventory import JobSpec
+from monitor.options import MISSING, Field, Seconds, masked, options_of
 from monitor.settings import Settings
 from monitor.values import MASK, render
 
@@ -22,6 +23,7 @@ def lines(config: Config) -> Iterator[str]:
     for job in config.inventory.jobs:
         if job.target.local:
             yield from ("", f"[[{job.name}]]", *_plugin(options_of(job.cls), job.options, job.places, enabled=True))
+            yield from _path(job)
     yield from ("", "[roles]")
     for name, role in config.roles.items():
         yield from _settings(f"[[{name}]]", role)
@@ -31,12 +33,12 @@ def lines(config: Config) -> Iterator[str]:
         for job in config.inventory.jobs:
             if job.target.host == name and not job.target.local:
                 given = {key: field for key, field in options_of(job.cls).items() if key in job.options}
-                yield from (f"[[[{job.name}]]]", *_plugin(given, job.options, job.places))
+                yield from (f"[[[{job.name}]]]", *_plugin(given, job.options, job.places), *_path(job))
     yield from ("", "[receivers]")
     yield from _settings("[[push]]", config.push)
     yield from _settings("[retention]", config.retention)
     for step, (keep, functions) in config.retention.tiers.items():
-        yield f"{step:g}s = {keep:g}s, {', '.join(functions)}"
+        yield f"{render(Seconds, step)} = {render(Seconds, keep)}, {', '.join(functions)}"
     yield from _settings("[auth]", config.auth)
     yield "[[users]]"
     for name, user in config.users.items():
@@ -61,6 +63,11 @@ def _plugin(
         if name in values or field.option.default is not MISSING:
             value = values.get(name, known.get(name, field.option.default))
             yield _line(field, value, str(places[name]) if name in places else "default")
+
+
+def _path(job: JobSpec) -> Iterator[str]:
+    if job.path is not None:
+        yield f"path = {job.path}  # {job.places['path']}"
 
 
 def _line(field: Field, value: Any, origin: str) -> str:

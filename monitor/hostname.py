@@ -13,7 +13,7 @@ METHODS: dict[str, Callable[[], str]] = {
     "fqdn_rev": lambda: _reversed(socket.getfqdn()),
     "uname_short": lambda: platform.uname().node.split(".")[0],
     "uname_rev": lambda: _reversed(platform.uname().node),
-    "hostname": socket.gethostname,
+    "hostname": lambda: socket.gethostname(),
     "hostname_short": lambda: socket.gethostname().split(".")[0],
     "hostname_rev": lambda: _reversed(socket.gethostname()),
 }

@@ -128,6 +128,7 @@ class Builder:
         self.fields = fields
         self.problems = problems
         self._shared: dict[tuple[str, Key], Shared] = {}
+        self._listed: dict[tuple[str, Key], Place] = {}
 
     def build(
         self,
@@ -192,6 +193,8 @@ class Builder:
                 self.problems.append(section.problem(message, "collectors"))
             else:
                 keys.append((cls.__name__, second.strip()))
+                entry = section.entries.get("collectors")
+                self._listed[section.name, keys[-1]] = entry.place if entry else section.place
                 yield keys[-1]
         for name, child in section.sections.items():
             if (found := key_of(self.registry, name)) is not None and found not in keys:
@@ -273,7 +276,9 @@ class Builder:
         where = f"{' '.join(key).strip()} of {spec.host}"
         needed = missing(self.fields(cls), values)
         if needed:
-            self.problems.append(Problem("", 0, "", where, f"needs a value for {', '.join(needed)}"))
+            written = [section.place for layer in self.layers for section in layer.names.get(key, ())]
+            place = self._listed.get((spec.role, key)) or (written[-1] if written else Place(""))
+            self.problems.append(Problem(*place, "", where, f"needs a value for {', '.join(needed)}"))
         interval = values["interval"].value if "interval" in values else self.fields(cls)["interval"].option.default
         timeout = values.get("timeout")
         if timeout is not None and timeout.value is not None and timeout.value >= interval:

@@ -23,13 +23,15 @@ from monitor.ini import Problem
 from monitor.options import options_of
 
 Plugin = TypeVar("Plugin", Collector, Handler)
-BUILT_IN = {"collectors": Collector, "handlers": Handler}
 
 
 class Registry:
     """The classes that a configuration may name."""
 
-    def __init__(self, collectors_path: Sequence[Path] = (), handlers_path: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, collectors_path: Sequence[Path] = (), handlers_path: Sequence[Path] = (), *, built_in: bool = True
+    ) -> None:
+        self.built_in = built_in
         self.problems: list[Problem] = []
         self.collectors: Mapping[str, type[Collector]] = self._load("collectors", collectors_path, Collector)
         self.handlers: Mapping[str, type[Handler]] = self._load("handlers", handlers_path, Handler)
@@ -70,8 +72,8 @@ class Registry:
         return found
 
     def _modules(self, package: str, directories: Sequence[Path]) -> Iterator[ModuleType]:
-        names = [info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__)]
-        for name in sorted(names):
+        path = importlib.import_module(package).__path__ if self.built_in else []
+        for name in sorted(info.name for info in pkgutil.iter_modules(path)):
             yield importlib.import_module(f"{package}.{name}")
         for directory in directories:
             if not directory.is_dir():

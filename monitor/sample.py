@@ -79,4 +79,4 @@ def _options(fields: dict[str, Field], *, local: bool = False) -> Iterator[str]:
             yield f"#{name} = (required)"
         else:
             default = True if local else field.option.default
-            yield f"#{name} = {render(field.type, default, written=True)}"
+            yield f"#{name} = {render(field.type, default, written=True)}".rstrip()

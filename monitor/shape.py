@@ -146,6 +146,10 @@ def check(
                 unserved.append((key, section.entries[key].place))
             else:
                 yield section.problem(message, key)
+    # What is not in use (a handler that is not listed) is checked too.
+    wrong: list[Problem] = []
+    typed(section, shape.fields, wrong)
+    yield from wrong
     for name, child in section.sections.items():
         inner = shape.section(name)
         if inner is not None:
@@ -166,6 +170,7 @@ def _unknown_key(key: str, shape: Shape, above: tuple[tuple[Section, Shape], ...
             depth = len(above) + 1
             return f"unknown key; write it in a section below, such as {'[' * depth}{name}{']' * depth}"
     allowed = ", ".join(shape.fields) or f"only sections, each called by {shape.names}"
+    allowed += ", and tiers such as 5m = 90d, AVERAGE, MAX" if shape.pattern else ""
     return f"unknown key{suggestion(key, shape.fields)} allowed: {allowed}".replace("key allowed", "key; allowed")
 
 

@@ -103,7 +103,7 @@ def render(kind: Any, value: Any, *, written: bool = False) -> str:
     """Return a value as text; `written` for a file, so that `parse` gives the same value back."""
     kind, _ = _plain(kind)
     if isinstance(value, list | tuple):
-        return ", ".join(quote(str(item), item=True) for item in value) + ("," if len(value) == 1 and written else "")
+        return ", ".join(quote(str(item), item=True) for item in value)
     if value is None:
         return "none"
     text = str(value)
