@@ -87,9 +87,7 @@ def _ordered(times: Ends, sinces: Ends, values: Floats) -> tuple[Ends, Ends, Flo
     if not usable.all():
         times, sinces, values = times[usable], sinces[usable], values[usable]
     if not (times[1:] > times[:-1]).all():
-        unknown = ~np.isfinite(values)
-        if unknown.ndim > 1:
-            unknown = unknown.all(axis=1)
+        unknown = np.all(~np.isfinite(values), axis=tuple(range(1, values.ndim)))
         order = np.lexsort((unknown, times))
         order = order[np.concatenate(([True], times[order[1:]] != times[order[:-1]]))]
         times, sinces, values = times[order], sinces[order], values[order]

@@ -1,0 +1,256 @@
+"""Series over time for pages, graphs and the API: from the rows of the store to even buckets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from monitor.consolidate import CF, buckets
+from monitor.handler import Floats, Points, Series, Source, SourceInfo, Store
+from monitor.pdp import FARTHEST, pdps
+
+COLLECTED = "collected"
+PDP_STEP = 60  # where nothing that is asked for is known
+LEAST_HEARTBEAT = 120.0
+LONGEST_STEP = 100 * 366 * 86400
+FEW_BUCKETS = 10
+DAY = 86400
+EVEN_STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, DAY)
+NO_POINTS = Points(np.empty(0), np.empty(0), np.empty(0))
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class QueryError(ValueError):
+    """A question that cannot be answered; `parameter` names what is wrong with it."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One series' part of an answer: values[i] is the bucket that ends at start + (i + 1) * step; NaN is unknown."""
+
+    series: Series
+    unit: str
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Those series asked for that are known, in the order asked; `start` and `end` are multiples of `step`."""
+
+    start: int
+    end: int
+    step: int
+    cf: str
+    tier: str
+    series: list[Fetched]
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counts since the start of the process."""
+
+    queries: int = 0
+    refused: int = 0
+    series: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The buckets that are asked for."""
+
+    start: int
+    end: int
+    step: int
+    cf: CF
+
+
+class Query:
+    """Answers questions about series.
+
+    A bucket has a value once it is over and its source has reported past its end; until then it is unknown.
+    A question reads each source once. `concurrency` bounds the reads of all questions together.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        unit: Callable[[Source, str], str] = lambda source, name: "",
+        clock: Callable[[], float] = time.time,
+        max_points: int = 10_000,
+        max_series: int = 1_000,
+        concurrency: int = 4,
+    ) -> None:
+        self.stats = Stats()
+        self._store = store
+        self._unit = unit
+        self._clock = clock
+        self._max_points = max_points
+        self._max_series = max_series
+        self._places = asyncio.Semaphore(concurrency)
+
+    async def fetch(
+        self, series: Sequence[Series], start: int, end: int, *, step: int | None = None, cf: str = "AVERAGE"
+    ) -> Answer:
+        """Return the series in buckets of `step`, raised to a multiple of the finest PDP step among them.
+
+        Without a step it is that PDP step, or its least multiple that keeps within the allowed points.
+        """
+        began = time.perf_counter()
+        known = await self._known(series, start, end, step, cf)
+        answer = await self._answer(series, known, self._window(known, start, end, step, cf))
+        self._count(answer, began)
+        return answer
+
+    async def fetch_graph(self, series: Sequence[Series], start: int, end: int, *, step: int, cf: str) -> Answer:
+        """Return the series to draw: as `fetch`, but at the PDP step where their data fill fewer than 10 buckets."""
+        began = time.perf_counter()
+        known = await self._known(series, start, end, step, cf)
+        wide, fine = (self._window(known, start, end, one, cf) for one in (step, None))
+        answer = await self._answer(series, known, wide)
+        if fine.step < wide.step and (filled := _filled(answer)) < FEW_BUCKETS:
+            finer = await self._answer(series, known, fine)
+            answer = finer if _filled(finer) > filled else answer
+        self._count(answer, began)
+        return answer
+
+    async def _known(
+        self, series: Sequence[Series], start: int, end: int, step: int | None, cf: str
+    ) -> dict[Source, tuple[SourceInfo, list[str]]]:
+        """Return what the store knows of the sources, with the known names wanted of each."""
+        problem = self._problem(series, start, end, step, cf)
+        if problem:
+            self.stats.refused += 1
+            raise problem
+        wanted: dict[Source, list[str]] = {}
+        for source, name in dict.fromkeys(series):
+            wanted.setdefault(source, []).append(name)
+
+        async def look(source: Source) -> list[SourceInfo]:
+            return await self._store.sources(host=source.host, collector=source.collector, instance=source.instance)
+
+        found = [info for infos in await self._each(look, wanted) for info in infos]
+        return {info.source: (info, [name for name in wanted[info.source] if name in info.kinds]) for info in found}
+
+    def _problem(self, series: Sequence[Series], start: int, end: int, step: int | None, cf: str) -> QueryError | None:
+        if cf not in CF.__members__:
+            return QueryError("cf", f"expected one of {', '.join(CF)}, got {str(cf)[:40]!r}")
+        if step is not None and not 1 <= step <= LONGEST_STEP:
+            return QueryError("step", f"expected 1 to {LONGEST_STEP} seconds, got {step}")
+        for name, value in (("start", start), ("end", end)):
+            if abs(value) >= FARTHEST:
+                return QueryError(name, f"expected epoch seconds, got {value}")
+        if end <= start:
+            return QueryError("end", f"expected an end after the start {start}, got {end}")
+        if len(series) > self._max_series:
+            return QueryError("series", f"expected at most {self._max_series} series, got {len(series)}")
+        return None
+
+    def _window(
+        self, known: Mapping[Source, tuple[SourceInfo, list[str]]], start: int, end: int, step: int | None, cf: str
+    ) -> Window:
+        finest = min((_pdp_step(info) for info, names in known.values() if names), default=PDP_STEP)
+        # rounding start and end to the step may add two buckets
+        least = -(-(end - start) // (finest * max(1, self._max_points - 2))) * finest
+        size = least if step is None else -(-step // finest) * finest
+        window = Window(start // size * size, -(-end // size) * size, size, CF(cf))
+        points = (window.end - window.start) // size
+        if points > self._max_points:
+            self.stats.refused += 1
+            raise QueryError(
+                "step",
+                f"expected at most {self._max_points} points a series, got {points}: "
+                f"from {start} to {end} a step of at least {least} seconds is allowed",
+            )
+        return window
+
+    async def _answer(
+        self, series: Sequence[Series], known: Mapping[Source, tuple[SourceInfo, list[str]]], window: Window
+    ) -> Answer:
+        now = self._clock()
+
+        async def read(source: Source) -> dict[Series, Floats]:
+            info, names = known[source]
+            start, end = _whole_pdps(window, _pdp_step(info))
+            # a row that reaches into the window may itself be cut short by one before it
+            points = await self._store.read(source, names, start - _heartbeat(info), end)
+            return await asyncio.to_thread(_consolidated, info, names, points, window, now)
+
+        values: dict[Series, Floats] = {}
+        for part in await self._each(read, [source for source, (_, names) in known.items() if names]):
+            values.update(part)
+        fetched = [Fetched(one, self._unit(*one), values[one]) for one in series if one in values]
+        return Answer(window.start, window.end, window.step, str(window.cf), COLLECTED, fetched)
+
+    async def _each(self, do: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
+        async def one(item: Item) -> Result:
+            async with self._places:
+                return await do(item)
+
+        tasks = [asyncio.create_task(one(item)) for item in items]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _count(self, answer: Answer, began: float) -> None:
+        self.stats.queries += 1
+        self.stats.series += len(answer.series)
+        self.stats.seconds += time.perf_counter() - began
+
+
+def auto_step(start: int, end: int, columns: int) -> int:
+    """Return the least even step (a whole part or multiple of a day) that shows start .. end in that many buckets."""
+    least = max(1.0, (end - start) / max(1, columns))
+    return next((step for step in EVEN_STEPS if step >= least), int(-(-least // DAY)) * DAY)
+
+
+def _pdp_step(info: SourceInfo) -> int:
+    return max(1, round(info.interval))
+
+
+def _heartbeat(info: SourceInfo) -> float:
+    return max(2 * info.interval, LEAST_HEARTBEAT)
+
+
+def _whole_pdps(window: Window, step: int) -> tuple[int, int]:
+    """Return the window, widened to where PDPs of this step begin and end."""
+    return window.start // step * step, -(-window.end // step) * step
+
+
+def _filled(answer: Answer) -> int:
+    """Count the buckets in which at least one series is known."""
+    if not answer.series:
+        return 0
+    return int(np.any([np.isfinite(one.values) for one in answer.series], axis=0).sum())
+
+
+def _consolidated(
+    info: SourceInfo, names: Sequence[str], points: Mapping[str, Points], window: Window, now: float
+) -> dict[Series, Floats]:
+    """Return the buckets of one source's series; runs in a thread."""
+    seen = max([info.last_seen, *(float(rows.time[-1]) for rows in points.values() if len(rows.time))])
+    over = max(0, int((min(seen, now) - window.start) // window.step))
+    step, heartbeat = _pdp_step(info), _heartbeat(info)
+    start, end = _whole_pdps(window, step)
+    made = {}
+    for name in names:
+        time, since, value = points.get(name, NO_POINTS)
+        ends, values = pdps(time, since, value, step=step, heartbeat=heartbeat, start=start, end=end, until=seen)
+        shown = buckets(ends, values, pdp_step=step, step=window.step, start=window.start, end=window.end, cf=window.cf)
+        shown[over:] = np.nan
+        made[Series(info.source, name)] = shown
+    return made
