@@ -72,8 +72,8 @@ class Registry:
         return found
 
     def _modules(self, package: str, directories: Sequence[Path]) -> Iterator[ModuleType]:
-        path = importlib.import_module(package).__path__ if self.built_in else []
-        for name in sorted(info.name for info in pkgutil.iter_modules(path)):
+        package_path = importlib.import_module(package).__path__ if self.built_in else []
+        for name in sorted(info.name for info in pkgutil.iter_modules(package_path)):
             yield importlib.import_module(f"{package}.{name}")
         for directory in directories:
             if not directory.is_dir():

@@ -76,7 +76,7 @@ def fields_of(*classes: type) -> dict[str, Field]:
         for name, each in options_of(cls).items():
             fields.setdefault(name, each)
             if each.option.secret:
-                fields[f"{name}_file"] = Field(f"{name}_file", Path, Option(None, f"file that holds the {name}"))
+                fields[f"{name}_file"] = Field(f"{name}_file", Path | None, Option(None, f"file that holds the {name}"))
     return fields
 
 

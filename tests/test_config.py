@@ -229,3 +229,23 @@ def test_a_role_of_a_file_may_get_its_collectors_from_the_environment(conf: Any)
     jobs = loaded(path, environ=environ).inventory.jobs
     assert [job.name for job in jobs if not job.target.local] == ["NginxCollector", "SNMPCollector"]
     assert jobs[-1].options == {"community": "a#b"}
+
+
+def test_the_environment_reaches_sections_that_are_in_no_file(conf: Any) -> None:
+    environ = {
+        "MONITOR__COLLECTORS__NGINXCOLLECTOR__ENABLED": "True",
+        "MONITOR__COLLECTORS__NGINXCOLLECTOR_SECOND__REQ_PORT": "9",
+        "MONITOR__HOSTS__2001_DB8__1__COMMENT": "six",
+        "MONITOR__RECEIVERS__PUSH__PAST": "1h",
+        "MONITOR__RETENTION__5M": "90d, MAX",
+        "MONITOR_PORT": "tcp://10.0.0.1:80",
+    }
+    config = loaded(
+        conf("[collectors]\n[[NginxCollector second]]\nenabled = True\n[hosts]\n[[2001:db8::1]]\n"), environ=environ
+    )
+    assert {job.name: job.options.get("req_port") for job in config.inventory.jobs} == {
+        "NginxCollector": None, "NginxCollector second": 9, "CPUCollector": None,
+    }  # fmt: skip
+    assert config.inventory.hosts["2001:db8::1"].comment == "six"
+    assert config.push.past == 3600
+    assert config.retention.tiers == {300.0: (90 * 86400.0, ("MAX",))}
