@@ -14,11 +14,12 @@ A repeated point overwrites itself. A line that InfluxDB refuses is looked for b
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import orjson
@@ -61,16 +62,31 @@ class InfluxDBHandler(Handler):
     async def open(self) -> None:
         host = self.naming.hostname if self.host_tag == "hostname" else str
         self._encoder = InfluxEncoder(host=host, precision=self.precision)
-        self._base = (self.url or f"{'https' if self.ssl else 'http'}://{self.hostname}:{self.port}").rstrip("/")
+        self._base, user, password = self._address()
         headers = {"Content-Type": "text/plain; charset=utf-8"}
-        auth = None
         if self.token:
             headers["Authorization"] = f"Token {self.token}"
-        elif self.username:
-            auth = aiohttp.BasicAuth(self.username, self.password, "utf-8")
+        elif user:
+            headers["Authorization"] = f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
         self._session = aiohttp.ClientSession(
-            headers=headers, auth=auth, timeout=aiohttp.ClientTimeout(total=self.timeout), trust_env=True
+            headers=headers, timeout=aiohttp.ClientTimeout(total=self.timeout), trust_env=True
         )
+
+    def _address(self) -> tuple[str, str, str]:
+        """Return the address without a user in it, and the user and password of either place."""
+        url = self.url or f"{'https' if self.ssl else 'http'}://{self.hostname}:{self.port}"
+        try:
+            place = urlsplit(url)
+            whole = place.scheme in ("http", "https") and bool(place.hostname) and place.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
+            raise DeliveryError("url is no address of the form http://HOST:PORT")
+        user, password = self.username, self.password
+        if not user and place.username:
+            user, password = unquote(place.username), unquote(place.password or "")
+        bare = place._replace(netloc=place.netloc.rpartition("@")[2], query="", fragment="")
+        return bare.geturl().rstrip("/"), user, password
 
     async def close(self) -> None:
         await self._session.close()
@@ -151,12 +167,8 @@ class InfluxDBHandler(Handler):
             ) as answer:
                 text = await answer.content.read(64 << 10)
                 return answer.status, reason_of(text), {key.lower(): value for key, value in answer.headers.items()}
-        except aiohttp.InvalidURL as error:
-            raise DeliveryError("url is no address of the form http://HOST:PORT") from error
         except aiohttp.ClientError as error:
-            place = urlsplit(self._base)
-            where = f"{place.hostname}:{place.port}" if place.port else place.hostname
-            raise DeliveryError(f"no answer from {where}: {type(error).__name__}: {error}") from error
+            raise DeliveryError(f"no answer from {self._base}: {type(error).__name__}: {error}") from error
 
 
 def pack(lines: list[str], gzip: bool) -> bytes:

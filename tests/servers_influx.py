@@ -70,14 +70,19 @@ class Influx:
         return (self.directory / "influxd.log").read_text()[-2000:]
 
     def stop(self) -> None:
+        """SIGTERM, and a second one should it wait for a connection to its Graphite input."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(20)
+            try:
+                self.process.wait(3)
+            except subprocess.TimeoutExpired:
+                self.process.terminate()
+                self.process.wait(20)
 
     def query(self, statement: str, database: str = "graphite", **more: str) -> list[dict[str, Any]]:
         """Return the rows of the first statement, their tags and measurement included."""
         text = urllib.parse.urlencode({"db": database, "q": statement, "epoch": "ns", **more})
-        with urllib.request.urlopen(f"{self.url}/query", data=text.encode(), timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/query?{text}", data=b"", timeout=10) as answer:
             result = json.loads(answer.read())["results"][0]
         assert "error" not in result, result
         return [
