@@ -284,7 +284,7 @@ class _Loader:
             cls = self.registry.handler(name)
             if cls is None:
                 near = suggestion(name.rpartition(".")[2], known)
-                message = f"no handler {name!r}{near}; there are: {', '.join(known)}"
+                message = f"no handler {name!r}{near} There are: {', '.join(known)}"
                 self.problems.append(Problem(place.file, place.line, "[server]", "handlers", message))
             elif cls in classes:
                 self.problems.append(Problem(place.file, place.line, "[server]", "handlers", f"{name!r} stands twice"))

@@ -40,7 +40,7 @@ def read(environ: Mapping[str, str], files: Section, shape: Shape) -> tuple[Sect
         found = list(_matches(normal(name[len(PREFIX) :]), files, shape))
         if not found:
             near = suggestion(name.upper(), list(_names(files, shape, PREFIX)))
-            problems.append(Problem(place.file, 0, "", "", f"names no setting{near}"))
+            problems.append(Problem(place.file, 0, "", "", f"names no setting{near}".rstrip(".")))
         elif len(found) > 1:
             problems.append(Problem(place.file, 0, "", "", f"is ambiguous: {' or '.join(map(str, found))}"))
         else:

@@ -152,7 +152,7 @@ class Builder:
                 near = suggestion(settings.role, list(roles))
                 known = ", ".join(roles) or "none"
                 self.problems.append(
-                    section.problem(f"no role {settings.role!r} in [roles]{near}; there are: {known}", "role")
+                    section.problem(f"no role {settings.role!r} in [roles]{near} There are: {known}", "role")
                 )
             identity = own if local else name
             specs[identity] = HostSpec(
@@ -175,7 +175,7 @@ class Builder:
         key = key_of(self.registry, name)
         if key is None:
             known = list(self.registry.collectors)
-            raise LookupError(f"no collector {name!r}{suggestion(name, known)}; there are: {', '.join(known)}")
+            raise LookupError(f"no collector {name!r}{suggestion(name, known)} There are: {', '.join(known)}")
         before = len(self.problems)
         job = self._job(spec, key, sections)
         if job is None:
@@ -189,7 +189,7 @@ class Builder:
             word, _, second = name.strip().partition(" ")
             cls = self.registry.collector(word)
             if cls is None:
-                message = f"no collector {word!r}{suggestion(word, known)}; there are: {', '.join(known)}"
+                message = f"no collector {word!r}{suggestion(word, known)} There are: {', '.join(known)}"
                 self.problems.append(section.problem(message, "collectors"))
             else:
                 keys.append((cls.__name__, second.strip()))

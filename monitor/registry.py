@@ -10,9 +10,8 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
-import pkgutil
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -72,20 +71,26 @@ class Registry:
         return found
 
     def _modules(self, package: str, directories: Sequence[Path]) -> Iterator[ModuleType]:
-        package_path = importlib.import_module(package).__path__ if self.built_in else []
-        for name in sorted(info.name for info in pkgutil.iter_modules(package_path)):
-            yield importlib.import_module(f"{package}.{name}")
+        folder = Path(importlib.import_module(package).__path__[0])
+        for path in sorted(folder.glob("*.py")) if self.built_in else ():
+            if path.stem != "__init__":
+                yield from self._imported(path, lambda path: importlib.import_module(f"{package}.{path.stem}"))
         for directory in directories:
             if not directory.is_dir():
                 self.problems.append(Problem(str(directory), 0, "", "", "is not a directory that can be read"))
             for path in sorted(directory.rglob("*.py")):
                 if path.name[0] not in "._" and not path.name.startswith("test"):
-                    try:
-                        yield load(path)
-                    except Exception as error:
-                        # Whatever a foreign file raises, the operator reads it beside the file's name.
-                        text = f"cannot be imported: {type(error).__name__}: {error}"
-                        self.problems.append(Problem(str(path), _line(error, path), "", "", text))
+                    yield from self._imported(path, load)
+
+    def _imported(self, path: Path, how: Callable[[Path], ModuleType]) -> Iterator[ModuleType]:
+        try:
+            module = how(path)
+        except Exception as error:
+            # Whatever a file raises while it is imported, the operator reads it beside the file's name.
+            text = f"cannot be imported: {type(error).__name__}: {error}"
+            self.problems.append(Problem(str(path), _line(error, path), "", "", text))
+        else:
+            yield module
 
 
 def load(path: Path) -> ModuleType:

@@ -11,7 +11,7 @@ from monitor.handler import Handler, Store
 from monitor.options import MISSING, Field, options_of
 from monitor.registry import Registry
 from monitor.settings import Auth, Host, Logging, Push, Retention, Role, Server, User
-from monitor.shape import fields_of
+from monitor.shape import fields_of, suggestion
 from monitor.values import describe, render
 
 
@@ -21,7 +21,8 @@ def sample(registry: Registry, name: str = "") -> str:
         return "\n".join(_whole(registry)) + "\n"
     cls = registry.collector(name) or registry.handler(name) or registry.by_path(name)
     if cls is None:
-        raise LookupError(f"no collector or handler {name!r}; there are: {', '.join(known(registry))}")
+        names = known(registry)
+        raise LookupError(f"no collector or handler {name!r}{suggestion(name, names)} There are: {', '.join(names)}")
     section = "collectors" if issubclass(cls, Collector) else "handlers"
     return "\n".join([f"[{section}]", *_plugin(cls)]) + "\n"
 

@@ -126,10 +126,10 @@ def whole(registry: Registry) -> Shape:
 
 
 def suggestion(word: str, known: Collection[str]) -> str:
-    """Return ' did you mean …?' for a word that is nearly a known one, otherwise ''."""
+    """Return `; did you mean WORD?` where a known word is near, otherwise the full stop of the sentence."""
     lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), lower, 1, 0.6)
-    return f"; did you mean {lower[near[0]]}?" if near else ""
+    return f"; did you mean {lower[near[0]]}?" if near else "."
 
 
 def check(
@@ -155,7 +155,7 @@ def check(
         if inner is not None:
             yield from check(child, inner, unserved, (*above, (section, shape)))
         else:
-            yield child.problem(_unknown_section(name, shape, len(above)))
+            yield child.problem(_unknown_section(name, shape))
 
 
 def _unknown_key(key: str, shape: Shape, above: tuple[tuple[Section, Shape], ...]) -> str:
@@ -171,16 +171,16 @@ def _unknown_key(key: str, shape: Shape, above: tuple[tuple[Section, Shape], ...
             return f"unknown key; write it in a section below, such as {'[' * depth}{name}{']' * depth}"
     allowed = ", ".join(shape.fields) or f"only sections, each called by {shape.names}"
     allowed += ", and tiers such as 5m = 90d, AVERAGE, MAX" if shape.pattern else ""
-    return f"unknown key{suggestion(key, shape.fields)} allowed: {allowed}".replace("key allowed", "key; allowed")
+    return f"unknown key{suggestion(key, shape.fields)} Allowed: {allowed}"
 
 
-def _unknown_section(name: str, shape: Shape, depth: int) -> str:
+def _unknown_section(name: str, shape: Shape) -> str:
     if not (shape.sections or shape.names):
-        return "a section has no sub-sections here; allowed: only keys"
+        return "only keys are allowed here, no sections"
     known = [known for known in shape.sections if known != "default"]
     what = f"{shape.names}: " if shape.names else ""
-    text = f"unknown section{suggestion(name.split()[0] if shape.names and name.split() else name, known)}"
-    return f"{text} allowed: {what}{', '.join(shape.sections)}".replace("section allowed", "section; allowed")
+    word = name.split()[0] if shape.names and name.split() else name
+    return f"unknown section{suggestion(word, known)} Allowed: {what}{', '.join(shape.sections)}"
 
 
 def typed(section: Section, fields: Mapping[str, Field], problems: list[Problem]) -> dict[str, Value]:
