@@ -1,0 +1,204 @@
+"""One file of the journal: an SQLite database in WAL mode whose rows are commit groups."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.batch import Block
+from monitor.group import Dictionary, Words, decode, encode, merge
+
+VERSION = 1
+APPLICATION = 0x4D4F4E4A
+BLOCKS = 0
+"""The kind of a row that holds blocks."""
+ROWS_AT_ONCE = 64
+"""A read takes at most so many rows, since each one passes the GIL."""
+
+SCHEMA = f"""
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+CREATE TABLE IF NOT EXISTS dictionary (id INTEGER PRIMARY KEY, piece BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS groups (
+    id INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    time REAL NOT NULL,
+    number INTEGER NOT NULL,
+    batches INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    crc INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+"""
+# number: batches of the whole journal up to and with this row; total: values of this segment up to and with this row
+
+
+@dataclass(slots=True)
+class Segment:
+    """What is known of one file."""
+
+    number: int
+    path: Path
+    rows: int = 0
+    before: int = 0
+    """Batches of the journal that lie before it."""
+    batches: int = 0
+    bytes: int = 0
+    first: float = 0.0
+    last: float = 0.0
+
+    def remove(self) -> None:
+        for path in (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal", "-shm"))):
+            path.unlink(missing_ok=True)
+
+
+class Group(NamedTuple):
+    """Blocks that become one row."""
+
+    blocks: list[Block]
+    batches: int
+    size: int
+
+
+class Writer:
+    """Writes one segment. All its calls come from one thread."""
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        self._dictionary = Dictionary()
+        self._total = 0
+        self.connection = sqlite3.connect(segment.path, isolation_level=None, check_same_thread=False)
+        try:
+            self.connection.execute("PRAGMA page_size = 8192")
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = FULL")
+            self.connection.execute("PRAGMA wal_autocheckpoint = 512")
+            self.connection.executescript(SCHEMA)
+        except sqlite3.Error:
+            self.connection.close()
+            raise
+
+    def write(self, groups: Sequence[Group], time: float) -> int:
+        """Write the groups in one transaction; return the number of the last row. When it raises, nothing was written."""
+        segment = self.segment
+        row, number, total, size = segment.rows, segment.before + segment.batches, self._total, 0
+        rows = []
+        for group in groups:
+            row += 1
+            number += group.batches
+            total += group.size
+            body = encode(merge(group.blocks), self._dictionary)
+            size += len(body)
+            rows.append((row, BLOCKS, time, number, group.batches, group.size, total, zlib.crc32(body), body))
+        piece = self._dictionary.piece()
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            if piece is not None:
+                self.connection.execute("INSERT INTO dictionary VALUES (?, ?)", (segment.rows + 1, piece))
+            self.connection.executemany("INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self._dictionary.take_back()
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+        self._dictionary.keep()
+        segment.first = segment.first or time
+        segment.last = time
+        segment.rows, segment.batches, self._total = row, number - segment.before, total
+        segment.bytes += size + len(piece or b"")
+        return row
+
+    def close(self) -> None:
+        """Close the file, its log written back into it."""
+        try:
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self.connection.close()
+
+
+class Reader:
+    """Reads one segment. All its calls come from one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._words = Words()
+        self._pieces = 0
+
+    def describe(self, segment: Segment) -> None:
+        """Fill in what is known of the segment; sqlite3.DatabaseError when it is none of ours or cannot be read."""
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            raise sqlite3.DatabaseError(f"expected a journal of version {VERSION}, got {version}")
+        last = self._connection.execute("SELECT id, number, time FROM groups ORDER BY id DESC LIMIT 1").fetchone()
+        segment.bytes = segment.path.stat().st_size
+        if last is not None:
+            before, first = self._connection.execute(
+                "SELECT number - batches, time FROM groups ORDER BY id LIMIT 1"
+            ).fetchone()
+            segment.rows, number, segment.last = last
+            segment.before, segment.batches, segment.first = before, number - before, first
+
+    def numbers(self) -> NDArray[np.int64]:
+        """Return the number of batches of the journal before the first row, and up to every row."""
+        (listed,) = self._connection.execute("SELECT group_concat(number) FROM groups ORDER BY id").fetchone()
+        (before,) = self._connection.execute("SELECT number - batches FROM groups ORDER BY id LIMIT 1").fetchone()
+        return np.array([before, *map(int, listed.split(","))], dtype=np.int64)
+
+    def read(self, after: int, limit: int) -> tuple[list[tuple[int, list[Block]]], int]:
+        """Return (row, blocks) of the rows behind `after`, of about `limit` values, and how many were unreadable."""
+        rows = self._connection.execute(
+            "SELECT id, kind, crc, body FROM groups WHERE id > :after AND id <= :after + :rows AND total - size < "
+            ":limit + coalesce((SELECT total FROM groups WHERE id = :after), 0) ORDER BY id",
+            {"after": after, "rows": ROWS_AT_ONCE, "limit": limit},
+        ).fetchall()
+        if rows:
+            pieces = self._connection.execute(
+                "SELECT id, piece FROM dictionary WHERE id > ? AND id <= ? ORDER BY id", (self._pieces, rows[-1][0])
+            ).fetchall()
+            for self._pieces, piece in pieces:
+                self._words.add(piece)
+        return self._decode(rows)
+
+    def salvage(self, after: int, until: int) -> tuple[list[tuple[int, list[Block]]], int]:
+        """Return what can be read of the rows after..until one by one, and how many could not be."""
+        found, lost = [], 0
+        for row in range(after + 1, until + 1):
+            try:
+                groups, damaged = self.read(row - 1, 1)
+            except (sqlite3.DatabaseError, ValueError):
+                groups, damaged = [], 1
+            found += groups
+            lost += damaged
+        return found, lost
+
+    def _decode(self, rows: Sequence[tuple[int, int, int, bytes]]) -> tuple[list[tuple[int, list[Block]]], int]:
+        found: list[tuple[int, list[Block]]] = []
+        damaged = 0
+        for row, kind, crc, body in rows:
+            blocks: list[Block] = []
+            if zlib.crc32(body) != crc:
+                damaged += 1
+            elif kind == BLOCKS:
+                try:
+                    blocks = decode(body, self._words)
+                except ValueError:
+                    damaged += 1
+            found.append((row, blocks))
+        return found, damaged
+
+    def row_at(self, time: float) -> int:
+        """Return the last row that is older than `time`, 0 when there is none."""
+        (row,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM groups WHERE time < ?", (time,)).fetchone()
+        return int(row)
+
+    def close(self) -> None:
+        self._connection.close()
