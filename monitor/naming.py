@@ -34,6 +34,7 @@ class Paths:
         self._jobs: dict[tuple[str, str], dict[str, JobSpec]] = {}
         for job in inventory.jobs:
             self._jobs.setdefault((job.target.host, job.cls.path), {})[job.section] = job
+        self._fields = {cls: options_of(cls) for cls in {job.cls for job in inventory.jobs}}
 
     def path(self, source: Source) -> str:
         """Return the path of a source, without the metric's name."""
@@ -48,6 +49,9 @@ class Paths:
         """Return the name that people know the host by; one that is not configured is called as it calls itself."""
         spec = self.inventory.hosts.get(host)
         return spec.hostname if spec else host
+
+    def _option(self, job: JobSpec, name: str) -> str:
+        return str(job.options[name] if name in job.options else self._fields[job.cls][name].option.default)
 
     def _host(self, host: str) -> str:
         if host == self.inventory.own.host:
@@ -65,13 +69,9 @@ class Paths:
         path = job.cls.path if job.path is None else "" if job.path == "." else job.path
         second = "" if job.path is not None else _part(word)
         if rest:
-            return _joined(_option(job, "instance_prefix"), _part(rest), path, second)
-        prefix, suffix = _option(job, "path_prefix"), _option(job, "path_suffix")
+            return _joined(self._option(job, "instance_prefix"), _part(rest), path, second)
+        prefix, suffix = self._option(job, "path_prefix"), self._option(job, "path_suffix")
         return _joined(prefix, self._host(source.host), suffix, path, second)
-
-
-def _option(job: JobSpec, name: str) -> str:
-    return str(job.options[name] if name in job.options else options_of(job.cls)[name].option.default)
 
 
 def _part(text: str) -> str:
