@@ -16,7 +16,7 @@ from typing import Any
 from monitor import __version__, effective, log
 from monitor.batch import Batch
 from monitor.collector import CollectError, Http
-from monitor.config import Config, ConfigError, load
+from monitor.config import Config, ConfigError, load, load_server
 from monitor.inventory import JobSpec
 from monitor.registry import Registry
 from monitor.sample import sample
@@ -199,7 +199,11 @@ def as_json(batches: Sequence[Batch]) -> str:
 
 
 def healthcheck(options: argparse.Namespace) -> int:
-    address = loaded(options).server.address
+    try:
+        address = load_server(options.files, os.environ).address
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return FAILURE
     connection = http.client.HTTPConnection(ANY.get(address.host, address.host), address.port, timeout=4)
     try:
         connection.request("GET", "/healthz")

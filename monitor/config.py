@@ -98,9 +98,30 @@ def load(
     Later files count more than earlier ones. None means the default file if there is one. `overrides` are keys of
     [server] from the command line.
     """
-    if files is None:
-        files = [DEFAULT_FILE] if DEFAULT_FILE.exists() else []
-    return _Loader(files, environ, overrides or {}, find_hostname, find_plugins).load()
+    return _Loader(_given(files), environ, overrides or {}, find_hostname, find_plugins).load()
+
+
+def load_server(files: Sequence[Path] | None, environ: Mapping[str, str]) -> Server:
+    """Return [server] alone, as far as it can be read: quick, and of a configuration that is wrong elsewhere too."""
+    root = Section((), Place(""))
+    for path in _given(files):
+        root.merge(ini.read(path)[0])
+    return _early_server(root, environ)
+
+
+def _given(files: Sequence[Path] | None) -> Sequence[Path]:
+    if files is not None:
+        return files
+    return [DEFAULT_FILE] if DEFAULT_FILE.exists() else []
+
+
+def _early_server(root: Section, environ: Mapping[str, str]) -> Server:
+    env, _ = environment.read(environ, Section((), Place("")), Shape(sections={"server": Shape(fields_of(Server))}))
+    values: dict[str, Value] = {}
+    for tree in (root, env):
+        if "server" in tree.sections:
+            values |= typed(tree.sections["server"], fields_of(Server), [])
+    return Server({key: value.value for key, value in values.items()})
 
 
 class _Loader:
@@ -123,7 +144,7 @@ class _Loader:
         self.environ = environ
         self.overrides = overrides
         # Where more classes lie must be known before the rest can be understood.
-        server = self._early_server()
+        server = _early_server(self.root, environ)
         self.registry = find_plugins([Path(p) for p in server.collectors_path], [Path(p) for p in server.handlers_path])
         self.problems += self.registry.problems
         if len(self.registry.stores) != 1:
@@ -138,21 +159,11 @@ class _Loader:
         self._fields: dict[type, dict[str, Field]] = {}
         self._typed: dict[tuple[int, type], dict[str, Value]] = {}
 
-    def _early_server(self) -> Server:
-        shape = Shape(sections={"server": Shape(fields_of(Server))})
-        env, _ = environment.read(self.environ, Section((), Place("")), shape)
-        values: dict[str, Value] = {}
-        for tree in (self.root, env):
-            if "server" in tree.sections:
-                values |= typed(tree.sections["server"], fields_of(Server), [])
-        return Server({key: value.value for key, value in values.items()})
-
     def load(self) -> Config:
         unserved: list[tuple[str, Place]] = []
         self.problems += check(self.root, self.shape, unserved)
         server = self.settings(Server, "server")
-        if server.data_dir is None:
-            server.data_dir = default_data_dir(self.environ.get("HOME", ""))
+        server.data_dir = (server.data_dir or default_data_dir(self.environ.get("HOME", ""))).absolute()
         auth = self.settings(Auth, "auth")
         users = self.each(User, "auth", "users")
         for name, (_, user) in users.items():
