@@ -77,8 +77,8 @@ def _join(blocks: Sequence[Block]) -> Block:
         meta.update({len(sources) + row: texts for row, texts in block.meta.items()})
         sources += block.sources
     columns = ("times", "since", "intervals", "rates", "raw", "raw_tags")
-    arrays = [np.concatenate([getattr(block, name) for block in blocks]) for name in columns]
-    return Block(blocks[0].layout, sources, *arrays, meta)
+    arrays = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in columns}
+    return Block(blocks[0].layout, sources, meta=meta, **arrays)
 
 
 def encode(blocks: Sequence[Block], dictionary: Dictionary) -> bytes:
@@ -94,8 +94,8 @@ def encode(blocks: Sequence[Block], dictionary: Dictionary) -> bytes:
         meta = json.dumps(list(block.meta.items())).encode() if block.meta else b""
         tags = np.ascontiguousarray(block.raw_tags, dtype=np.uint8).tobytes()
         parts.append(BLOCK.pack(layout, len(block), len(block.layout.names), block.raw.shape[1], len(meta), 0))
-        for column in (block.times, block.since, block.intervals, block.rates):
-            parts.append(np.ascontiguousarray(column, dtype="<f8").tobytes())
+        columns = (block.times, block.since, block.intervals, block.rates)
+        parts += (np.ascontiguousarray(column, dtype="<f8").tobytes() for column in columns)
         parts += (np.ascontiguousarray(block.raw, dtype="<u8").tobytes(), sources.tobytes(), tags, meta)
         parts.append(bytes(-(4 * len(sources) + len(tags) + len(meta)) % 8))
     return b"".join(parts)
@@ -128,7 +128,7 @@ def _decode_block(body: bytes, at: int, words: Words) -> tuple[Block, int]:
     tags = np.frombuffer(body, np.uint8, rows * counted, at + 4 * rows).reshape(rows, counted)
     begin = at
     at += 4 * rows + rows * counted
-    meta = {row: texts for row, texts in json.loads(body[at : at + meta_size])} if meta_size else {}
+    meta = dict(json.loads(body[at : at + meta_size])) if meta_size else {}
     at += meta_size
     at += -(at - begin) % 8
     sources = words.sources

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ VERSION = 1
 APPLICATION = 0x4D4F4E4A
 BLOCKS = 0
 """The kind of a row that holds blocks."""
+GROUP_VALUES = 50_000
+"""A row takes at most about so many values."""
 ROWS_AT_ONCE = 64
 """A read takes at most so many rows, since each one passes the GIL."""
 
@@ -87,7 +90,7 @@ class Writer:
             raise
 
     def write(self, groups: Sequence[Group], time: float) -> int:
-        """Write the groups in one transaction; return the number of the last row. When it raises, nothing was written."""
+        """Write the groups in one transaction; return the last row. When it raises, nothing was written."""
         segment = self.segment
         row, number, total, size = segment.rows, segment.before + segment.batches, self._total, 0
         rows = []
@@ -129,23 +132,42 @@ class Reader:
     """Reads one segment. All its calls come from one thread."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # mode=rw: a segment that was dropped meanwhile must not come back as an empty file
+        name = f"file:{quote(str(path))}?mode=rw"
+        self._connection = sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
         self._words = Words()
         self._pieces = 0
 
-    def describe(self, segment: Segment) -> None:
-        """Fill in what is known of the segment; sqlite3.DatabaseError when it is none of ours or cannot be read."""
+    def describe(self, segment: Segment) -> bool:
+        """Fill in what is known of the segment; return whether all of it can be read.
+
+        sqlite3.DatabaseError when nothing can; OSError when a newer version wrote it.
+        """
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
-            raise sqlite3.DatabaseError(f"expected a journal of version {VERSION}, got {version}")
-        last = self._connection.execute("SELECT id, number, time FROM groups ORDER BY id DESC LIMIT 1").fetchone()
+        if version > VERSION:
+            raise OSError(f"expected a journal of version {VERSION}, got {version} in {segment.path}")
         segment.bytes = segment.path.stat().st_size
-        if last is not None:
-            before, first = self._connection.execute(
-                "SELECT number - batches, time FROM groups ORDER BY id LIMIT 1"
-            ).fetchone()
-            segment.rows, number, segment.last = last
-            segment.before, segment.batches, segment.first = before, number - before, first
+        asked = "SELECT id, number - batches, number, time FROM groups ORDER BY id"
+        first = self._connection.execute(f"{asked} LIMIT 1").fetchone()
+        if first is None:
+            return True
+        whole = True
+        try:
+            last = self._connection.execute(f"{asked} DESC LIMIT 1").fetchone()
+        except sqlite3.DatabaseError:
+            last, whole = self._last_readable(asked, first), False
+        segment.rows, _, number, segment.last = last
+        segment.before, segment.batches, segment.first = first[1], number - first[1], first[3]
+        return whole
+
+    def _last_readable(self, asked: str, first: tuple[int, int, int, float]) -> tuple[int, int, int, float]:
+        last = first
+        try:
+            for last in self._connection.execute(asked):  # noqa: B007
+                continue
+        except sqlite3.DatabaseError:
+            return last
+        return last
 
     def numbers(self) -> NDArray[np.int64]:
         """Return the number of batches of the journal before the first row, and up to every row."""
@@ -202,3 +224,28 @@ class Reader:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def describe(segment: Segment) -> bool:
+    """Fill in what is known of a segment by its file; return and raise as `Reader.describe`."""
+    reader = Reader(segment.path)
+    try:
+        return reader.describe(segment)
+    finally:
+        reader.close()
+
+
+def grouped(appended: Sequence[Sequence[Block]]) -> list[Group]:
+    """Return the rows that the appended blocks make, each of about GROUP_VALUES values."""
+    groups: list[Group] = []
+    blocks: list[Block] = []
+    size = 0
+    for block in (block for blocks in appended for block in blocks if len(block)):
+        blocks.append(block)
+        size += block.size
+        if size >= GROUP_VALUES:
+            groups.append(Group(blocks, sum(map(len, blocks)), size))
+            blocks, size = [], 0
+    if blocks:
+        groups.append(Group(blocks, sum(map(len, blocks)), size))
+    return groups
