@@ -9,19 +9,21 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from monitor import __version__, effective, log
 from monitor.batch import Batch
-from monitor.collector import CollectError, Http
+from monitor.collector import CollectError
 from monitor.config import Config, ConfigError, load, load_server
 from monitor.inventory import JobSpec
 from monitor.registry import Registry
 from monitor.sample import sample
 
 OK, FAILURE, USAGE, UNAVAILABLE, CONFIG = 0, 1, 2, 69, 78
+LONGEST = 20.0
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
@@ -167,7 +169,16 @@ async def once(job: JobSpec) -> list[Batch]:
     # Only here, as in run.
     from monitor.http import HttpClient
 
-    raise NotImplementedError(HttpClient, Http)
+    client = HttpClient(connections=10)
+    await client.open()
+    try:
+        collector = job.cls(job.target, client.bound(), section=job.section, **job.options)
+        limit = collector.timeout or min(collector.interval / 2, LONGEST)
+        collector.http = client.bound(timeout=limit, max_size=collector.max_size)
+        async with asyncio.timeout(limit):
+            return await collector.run(time.time())
+    finally:
+        await client.close()
 
 
 def as_text(batches: Sequence[Batch]) -> str:
