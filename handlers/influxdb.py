@@ -17,6 +17,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from time import time
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -93,38 +94,49 @@ class InfluxDBHandler(Handler):
 
     async def write(self, blocks: Sequence[Block], cursor: Cursor) -> Sequence[Refused]:
         refused: list[Refused] = []
-        lines: list[str] = []
+        parts: list[bytes] = []
+        count = 0
         for block in blocks:
-            for piece in self._encoder.encode(block):
-                lines += piece
+            for lines in self._encoder.encode(block):
+                at = 0
+                while at < len(lines):
+                    some = lines[at : at + self.lines - count]
+                    parts.append("\n".join(some).encode())
+                    at += len(some)
+                    count += len(some)
+                    if count >= self.lines:
+                        refused += await self._deliver(parts)
+                        parts, count = [], 0
                 await asyncio.sleep(0)
-                while len(lines) >= self.lines:
-                    refused += await self._deliver(lines[: self.lines])
-                    del lines[: self.lines]
-        if lines:
-            refused += await self._deliver(lines)
+        if parts:
+            refused += await self._deliver(parts)
         return refused
 
-    async def _deliver(self, lines: list[str]) -> list[Refused]:
-        """Send lines; where some are refused, send ever smaller parts so that the others arrive."""
+    async def _deliver(self, parts: list[bytes]) -> list[Refused]:
+        """Send one request; where lines of it are refused, send ever smaller ones so that the others arrive."""
         refused: list[Refused] = []
-        parts = [lines]
+        status, reason = await self._send(parts)
+        if status not in BAD_LINE:
+            return refused
+        lines = b"\n".join(parts).split(b"\n")
+        pieces = [(lines, status, reason)]
         halvings = 0
-        while parts:
-            part = parts.pop()
-            status, reason = await self._send(part)
-            if status in BAD_LINE:
-                if len(part) == 1:
-                    refused.append(Refused(part[0].partition(" ")[0][:200], reason[:200]))
-                elif halvings >= self.max_halvings and status != 413:
-                    refused += self._given_up(part, reason)
-                else:
-                    halvings += 1
-                    middle = len(part) // 2
-                    parts += [part[middle:], part[:middle]]
+        while pieces:
+            piece, status, reason = pieces.pop()
+            if len(piece) == 1:
+                refused.append(Refused(piece[0].partition(b" ")[0][:200].decode("utf-8", "replace"), reason[:200]))
+            elif halvings >= self.max_halvings and status != 413:
+                refused += self._given_up(piece, reason)
+            else:
+                halvings += 1
+                middle = len(piece) // 2
+                for half in (piece[:middle], piece[middle:]):
+                    status, reason = await self._send(half)
+                    if status in BAD_LINE:
+                        pieces.append((half, status, reason))
         return refused
 
-    def _given_up(self, part: list[str], reason: str) -> Iterator[Refused]:
+    def _given_up(self, part: list[bytes], reason: str) -> Iterator[Refused]:
         """Refuse what need not be looked for any longer: of a partial write the rest was taken."""
         count = len(part)
         if reason.startswith("partial write") and (dropped := reason.rpartition("dropped=")[2]).isdigit():
@@ -132,9 +144,9 @@ class InfluxDBHandler(Handler):
         for _ in range(count):
             yield Refused(f"one of {len(part)} lines", reason[:200])
 
-    async def _send(self, lines: list[str]) -> tuple[int, str]:
+    async def _send(self, parts: list[bytes]) -> tuple[int, str]:
         """Return the status and, where that is one of BAD_LINE, the reason; raise where it is not about the lines."""
-        body = await asyncio.to_thread(pack, lines, self.gzip)
+        body = await asyncio.to_thread(pack, parts, self.gzip)
         status, reason, headers = await self._post(self._target(), body, gzipped=self.gzip)
         if status == 404 and self.create_database and not self.bucket and "database not found" in reason:
             await self._create()
@@ -163,7 +175,7 @@ class InfluxDBHandler(Handler):
         headers = {"Content-Encoding": "gzip"} if gzipped else {}
         try:
             async with self._session.post(
-                self._base + path, params=query, data=body, headers=headers, allow_redirects=False
+                self._base + path, params=query, data=BytesIO(body), headers=headers, allow_redirects=False
             ) as answer:
                 text = await answer.content.read(64 << 10)
                 return answer.status, reason_of(text), {key.lower(): value for key, value in answer.headers.items()}
@@ -171,9 +183,9 @@ class InfluxDBHandler(Handler):
             raise DeliveryError(f"no answer from {self._base}: {type(error).__name__}: {error}") from error
 
 
-def pack(lines: list[str], gzip: bool) -> bytes:
+def pack(parts: list[bytes], gzip: bool) -> bytes:
     """Return the body of a request; made in a thread, for it may be some MB."""
-    body = ("\n".join(lines) + "\n").encode()
+    body = b"\n".join(parts) + b"\n"
     return igzip.compress(body, compresslevel=1) if gzip else body
 
 

@@ -22,9 +22,15 @@ log = logging.getLogger("monitor.outlet")
 Group = tuple[Cursor, list[Block]]
 
 
+class Counts(Protocol):
+    batches: int
+
+
 class Journal(Protocol):
     """What an outlet needs of the journal."""
 
+    @property
+    def stats(self) -> Counts: ...
     @property
     def start(self) -> Cursor: ...
     @property
@@ -87,6 +93,7 @@ class Outlet:
         pauses: Pauses | None = None,
         defects_before_parting: int = 3,
         max_reasons: int = 100,
+        unreadable_pause: float = 1.0,
     ) -> None:
         self.handler = handler
         self.name = handler.name
@@ -100,9 +107,12 @@ class Outlet:
         )  # fmt: skip
         self._defects_before_parting = defects_before_parting
         self._max_reasons = max_reasons
+        self._unreadable_pause = unreadable_pause
         self._cursor: Cursor | None = None
         self._pending = _Pending()
         self._level_at: float | None = None
+        self._come_at_level = 0
+        self._gone_since_level = 0
         self._reasons: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -122,8 +132,11 @@ class Outlet:
 
     @property
     def lag_batches(self) -> int:
-        """How many batches were read from the journal and are not delivered."""
-        return self._pending.rows
+        """How many batches are not delivered; after a start from behind only those that came or were read since."""
+        if self._level():
+            return 0
+        come = self._journal.stats.batches - self._come_at_level if self._level_at is not None else 0
+        return max(self._pending.rows, come - self._gone_since_level)
 
     async def start(self) -> None:
         """Find the place to go on from and begin to deliver: what is accepted from now on will be delivered."""
@@ -202,6 +215,8 @@ class Outlet:
         if self._cursor is None or self._cursor < self._journal.end:
             return False
         self._level_at = self._clock()
+        self._come_at_level = self._journal.stats.batches
+        self._gone_since_level = 0
         return True
 
     def _place_read(self) -> Cursor:
@@ -219,8 +234,11 @@ class Outlet:
                 await self._retry.until_done("wait", self._wait)
                 self._level_at = self._clock()
             await self._read()
-            if self._retry.stopping and not self._pending.groups:
-                return False
+            if not self._pending.groups and not self._level():
+                # What lies ahead cannot be read; the journal has told why.
+                if self._retry.stopping:
+                    return False
+                await self._retry.pause(self._unreadable_pause)
         if self._pending.size < self.handler.batch and self.handler.flush_interval > 0 and not self._retry.stopping:
             await self._retry.pause(self.handler.flush_interval)
             await self._read()
@@ -240,6 +258,7 @@ class Outlet:
         groups = await self._journal.read(max(after, start), limit=max(1, self.handler.batch - self._pending.size))
         if lost:
             self.stats.lost += lost
+            self._gone_since_level += lost
             log.error("outlet.lost", extra={"fields": {"handler": self.name, "batches": lost}})
         if not self._pending.groups:
             self._cursor = max(after, start)
@@ -265,6 +284,7 @@ class Outlet:
         refused = await self._retry.until_done("write", write)
         self._count(refused)
         self.stats.batches += self._pending.rows
+        self._gone_since_level += self._pending.rows
         self.stats.values += self._pending.size
         cursor = self._cursor = self._place_read()
         self._pending = _Pending()

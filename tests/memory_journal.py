@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from monitor.batch import Block, Cursor
+
+
+@dataclass
+class Stats:
+    batches: int = 0
 
 
 class MemoryJournal:
@@ -13,6 +19,7 @@ class MemoryJournal:
 
     def __init__(self, keep: int = 1_000_000) -> None:
         self.keep = keep
+        self.stats = Stats()
         self.groups: list[tuple[Cursor, list[Block]]] = []
         self.cursors: dict[str, Cursor] = {}
         self.start = Cursor(1, 0)
@@ -28,6 +35,7 @@ class MemoryJournal:
 
     async def append(self, blocks: Sequence[Block]) -> Cursor:
         self.end = Cursor(1, self.end.row + 1)
+        self.stats.batches += sum(map(len, blocks))
         self.groups.append((self.end, list(blocks)))
         while len(self.groups) > self.keep:
             self.start, gone = self.groups.pop(0)

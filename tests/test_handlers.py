@@ -265,6 +265,15 @@ async def test_many_lines_go_in_requests_of_the_size_asked_for(influxd: Influx) 
     assert (row["count"], row["sum"]) == (2500, sum(range(2500)))
 
 
+async def test_a_large_body_is_sent_in_pieces_of_the_loop(influxd: Influx) -> None:
+    """aiohttp warns, and our tests fail, when a large body is given to the loop at once."""
+    names = [f"some_long_name_of_a_field_{i}" for i in range(100)]
+    one = block(*((Source(f"h{i}", "large"), minute(1), [i] * 100) for i in range(1000)), names=names)
+    assert await delivered(influxdb(influxd.url, gzip=False), one) == []
+    (row,) = influxd.query("SELECT count(some_long_name_of_a_field_99) FROM large")
+    assert row["count"] == 1000
+
+
 async def test_one_refused_line_does_not_hold_up_the_rest(influxd: Influx) -> None:
     """A field that exists as an integer refuses our float: InfluxDB drops that point and says so."""
     time = minute(1)
