@@ -165,7 +165,7 @@ class Builder:
         sections = {name: section for name, (section, _) in hosts.items()}
         for identity, spec in specs.items():
             keys = list(dict.fromkeys([*(self._own_keys() if spec.local else ()), *listed.get(identity, ())]))
-            made += filter(None, (self._job(spec, key, sections) for key in keys))
+            made += filter(None, (self._job(spec, key, sections) for key in keys if self._on(spec, key)))
         return Inventory(
             specs, made, own=own, own_path=own_path, make=lambda spec, name: self.single(spec, name, sections)
         )
@@ -234,6 +234,17 @@ class Builder:
                     on = key in sections and enabled is not None and enabled.value
                 if on:
                     yield key
+
+    def _on(self, spec: HostSpec, key: Key) -> bool:
+        """Tell whether neither the role nor the host says `enabled = False`."""
+        cls = self.registry.collectors[key[0]]
+        on = True
+        for layer in self.layers:
+            for level in (layer.roles.get(spec.role, {}), layer.hosts.get(spec.host, {})):
+                for section in level.get(key, ()):
+                    enabled = self.typed(section, cls).get("enabled")
+                    on = enabled.value if enabled is not None else on
+        return on
 
     def _values(self, key: Key, role: str, host: str = "") -> Mapping[str, Value]:
         """Lay the levels over each other: all of the files first, then all of the environment."""

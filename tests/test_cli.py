@@ -199,6 +199,18 @@ def test_collect_says_why_it_failed(conf: Any, capsys: pytest.CaptureFixture[str
     assert "did you mean NginxCollector?" in capsys.readouterr().err
 
 
+def test_collect_gives_up_when_the_time_is_over(tmp_path: Path, conf: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import asyncio\nfrom monitor.collector import Collector\nclass SlowCollector(Collector):\n"
+        "    path = 'slow'\n    async def collect(self):\n        await asyncio.sleep(60)\n"
+    )
+    text = f"[server]\ncollectors_path = {tmp_path}\n[collectors]\n[[default]]\ninterval = 2\ntimeout = 0.2\n"
+    path = tmp_path / "slow.conf"
+    path.write_text(text)
+    assert main(["collect", "SlowCollector", "-c", conf(), "-c", str(path)]) == 1
+    assert "SlowCollector of" in (err := capsys.readouterr().err) and "no answer in time" in err
+
+
 def test_version_and_check_bring_neither_the_application_nor_the_font_engine(conf: Any) -> None:
     heavy = "print([n for n in ('monitor.app', 'monitor.web', 'matplotlib', 'uvloop') if n in sys.modules])"
     code = f"import sys; from monitor.cli import main; main(['version']); main(['check', '-c', sys.argv[1]]); {heavy}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from loading import FOLDER, loaded
 
-from monitor.config import ConfigError
+from monitor.config import ConfigError, load_server
 
 
 def environment(path: Path) -> dict[str, str]:
@@ -249,3 +249,15 @@ def test_the_environment_reaches_sections_that_are_in_no_file(conf: Any) -> None
     assert config.inventory.hosts["2001:db8::1"].comment == "six"
     assert config.push.past == 3600
     assert config.retention.tiers == {300.0: (90 * 86400.0, ("MAX",))}
+
+
+def test_a_host_may_leave_out_a_collector_of_its_role(conf: Any) -> None:
+    text = "[roles]\n[[web]]\ncollectors = NginxCollector\n[hosts]\n[[a]]\nrole = web\n[[b]]\nrole = web\n"
+    jobs = loaded(conf(text + "[[[NginxCollector]]]\nenabled = False\n")).inventory.jobs
+    assert [job.target.host for job in jobs if not job.target.local] == ["a"]
+
+
+def test_server_alone_is_read_from_a_configuration_that_is_wrong_elsewhere(conf: Any) -> None:
+    path = conf("[server]\nlisten = 127.0.0.1:7\n[nonsense]\n")
+    assert load_server([path], {}).address.port == 7
+    assert load_server([path], {"MONITOR__SERVER__LISTEN": "127.0.0.1:8"}).address.port == 8
