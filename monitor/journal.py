@@ -274,9 +274,9 @@ class Journal:
         while (self.start if after > self._end else after) == self._end:
             await self._news.wait()
 
-    async def at(self, moment: float) -> Cursor:
-        """Return the place before the first group that was committed at `moment` or later."""
-        return await self._in_reader(self._at, moment, list(self._segments))
+    async def tail(self, seconds: float) -> Cursor:
+        """Return the place before the groups that were committed in the last `seconds` before the newest one."""
+        return await self._in_reader(self._tail, seconds, list(self._segments))
 
     def lost(self, cursor: Cursor) -> int:
         """Return how many batches behind the cursor were dropped before it came to them."""
@@ -294,7 +294,7 @@ class Journal:
                 groups, damaged = self._reader(segment).read(row, limit)
             except (sqlite3.DatabaseError, ValueError) as error:
                 self._report(segment, str(error))
-                groups, damaged = self._salvage(segment, row)
+                groups, damaged = self._reader(segment).salvage(row, segment.rows)
             if damaged:
                 self.stats.damaged += damaged
                 self._report(segment, f"{damaged} groups cannot be read")
@@ -303,25 +303,20 @@ class Journal:
                 break
         return found
 
-    def _salvage(self, segment: Segment, row: int) -> tuple[list[tuple[int, list[Block]]], int]:
-        try:
-            return self._reader(segment).salvage(row, segment.rows)
-        except (sqlite3.DatabaseError, ValueError):
-            return [], segment.rows - row
-
     def _report(self, segment: Segment, reason: str) -> None:
         if segment.number not in self._damaged:
             self._damaged.add(segment.number)
             log.error("journal.damaged", extra={"fields": {"file": segment.path.name, "reason": reason}})
 
-    def _at(self, moment: float, segments: Sequence[Segment]) -> Cursor:
+    def _tail(self, seconds: float, segments: Sequence[Segment]) -> Cursor:
+        begin = segments[-1].last - seconds if segments else 0.0
         for segment in reversed(segments):
-            if segment.rows and segment.first < moment:
+            if segment.first < begin:
                 try:
-                    return Cursor(segment.number, self._reader(segment).row_at(moment))
+                    return Cursor(segment.number, self._reader(segment).row_at(begin))
                 except sqlite3.DatabaseError as error:
                     self._report(segment, str(error))
-        return Cursor(segments[0].number, 0) if segments else self._end
+        return self.start
 
     def _reader(self, segment: Segment) -> Reader:
         reader = self._readers.pop(segment.number, None) or Reader(segment.path)
@@ -346,6 +341,7 @@ class Journal:
         return await self._in_reader(self._cursors.get, name)
 
     async def save_cursor(self, name: str, cursor: Cursor) -> None:
+        """Save the place of a handler."""
         await self._in_reader(self._cursors.save, name, cursor)
 
     async def keep_cursors(self, names: Collection[str]) -> None:

@@ -14,7 +14,8 @@
 """
 
 from monitor.rates.known import RateStats
+from monitor.rates.plan import wrong_text
 from monitor.rates.rates import Rates, heartbeat
 from monitor.rates.table import Undo
 
-__all__ = ["RateStats", "Rates", "Undo", "heartbeat"]
+__all__ = ["RateStats", "Rates", "Undo", "heartbeat", "wrong_text"]

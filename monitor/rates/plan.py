@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,11 @@ from numpy.typing import NDArray
 
 from monitor.batch import REAL, SIGNED, UNKNOWN, UNSIGNED, Floats, Kind, Layout, Limits
 
+MAX_NAME = 255
+"""The most characters that a name may have."""
+FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of characters, which no text can be stored with."""
+
 EXACT = 2.0**53
 """Up to here a float holds every integer."""
 
@@ -18,13 +24,15 @@ EXACT = 2.0**53
 class Plan:
     """A layout with the limits of its columns."""
 
-    __slots__ = ("absolute", "bounded", "counted", "high", "layout", "low", "uptime", "wrapping")
+    __slots__ = ("absolute", "bounded", "counted", "high", "layout", "low", "problem", "uptime", "wrapping")
 
     def __init__(self, layout: Layout, limits: Mapping[str, Limits]) -> None:
         def columns(kind: Kind) -> NDArray[np.intp]:
             return np.array([i for i, other in enumerate(layout.kinds) if other is kind], dtype=np.intp)
 
         self.layout = layout
+        self.problem = next((problem for name in layout.names if (problem := wrong_text("a name", name))), None)
+        """Why no batch of this layout can be taken; None when it can."""
         self.counted = layout.counted
         self.absolute = columns(Kind.ABSOLUTE)
         self.wrapping: NDArray[np.intp] = np.searchsorted(layout.counted, columns(Kind.COUNTER)).astype(np.intp)
@@ -82,3 +90,16 @@ def exact(value: int | float | None) -> tuple[int, int]:
     if value is None or not math.isfinite(value):
         return 0, UNKNOWN
     return int(np.float64(value).view(np.uint64)), REAL
+
+
+def wrong_text(what: str, text: object, *, most: int = MAX_NAME, empty: bool = False) -> str | None:
+    """Return why a text cannot be a name, None when it can."""
+    if not isinstance(text, str):
+        return f"expected {what}, got {type(text).__name__}"
+    if len(text) > most:
+        return f"expected {what} of at most {most} characters, got {len(text)}: {text[:40]!r}"
+    if not text and not empty:
+        return f"expected {what}, got an empty text"
+    if FORBIDDEN.search(text):
+        return f"expected {what} without control characters, got {text[:80]!r}"
+    return None

@@ -67,16 +67,34 @@ class Rates:
             return layout
         return tables[0].layout
 
-    def apply(self, batches: Sequence[Batch], undo: Undo | None = None) -> tuple[list[Block], list[str | None]]:
+    def apply(
+        self, batches: Sequence[Batch], undo: Undo | None = None, *, effort: float = math.inf
+    ) -> tuple[list[Block], list[str | None]]:
         """Return the rated blocks, and for each batch None or why it, or a part of it, was refused.
 
-        What changes is noted in `undo`, for `take_back`.
+        What changes is noted in `undo`, for `take_back`. With `effort`, in units of about 200 µs, it may stop early:
+        there are as many reasons as batches were dealt with.
         """
         blocks: list[Block] = []
-        reasons: list[str | None] = [None] * len(batches)
+        reasons: list[str | None] = []
         waves: dict[tuple[Plan, Table], Wave] = {}
-        for i, batch in enumerate(batches):
+        try:
+            self._apply(batches, undo, effort, blocks, reasons, waves)
+        except BaseException:
+            for wave in waves.values():
+                wave.cancel()
+            raise
+        return blocks, reasons
+
+    def _apply(
+        self, batches: Sequence[Batch], undo: Undo | None, effort: float,
+        blocks: list[Block], reasons: list[str | None], waves: dict[tuple[Plan, Table], Wave],
+    ) -> None:  # fmt: skip
+        for batch in batches:
             plan = self.plan(batch)
+            if plan.problem is not None:
+                reasons.append(f"names: {plan.problem}")
+                continue
             known = self._sources.get(batch.source)
             if known is None:
                 known = self._add(batch.source, plan.layout, undo)
@@ -93,14 +111,18 @@ class Rates:
                 if known.wave is not None and known.wave is not wave.key:
                     blocks.append(waves.pop(known.wave).finish(undo))
                 wave.add(known, batch, interval)
+                reasons.append(None)
             else:
                 if known.wave is not None:
                     blocks.append(waves.pop(known.wave).finish(undo))
-                made, reasons[i] = Single(self, known, plan, batch, interval).apply(undo)
+                made, reason = Single(self, known, plan, batch, interval).apply(undo)
                 blocks += made
+                reasons.append(reason)
+                effort -= 1 + len(batch.values) / 400
+                if effort <= 0:
+                    break
         for wave in waves.values():
             blocks.append(wave.finish(undo))
-        return blocks, reasons
 
     @staticmethod
     def take_back(undo: Undo) -> None:
@@ -170,7 +192,7 @@ class Rates:
         Reports may come between the parts.
         """
         for table in [table for tables in self._tables.values() for table in tables]:
-            step = max(1, limit // len(table.layout.names))
+            step = max(1, limit // (len(table.layout.names) or 1))
             for start in range(0, table.size, step):
                 slots = [
                     slot

@@ -80,7 +80,7 @@ class Single:
             self._store(fresh, learned, since, made[0], words[0], tags[0], undo)
         if refused.any():
             whole = "" if refused.all() else f": {int(refused.sum())} of {len(refused)} values"
-            return blocks, f"late{whole}: the series has a value of {self.known.newest:.0f}, this one is of {time:.0f}"
+            return blocks, f"late{whole}: the series has one of {self.known.newest:.0f}, this one is of {time:.0f}"
         if conflicts:
             return blocks, f"conflict: {conflicts} values differ from those known for {time:.0f}"
         return blocks, None

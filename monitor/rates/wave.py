@@ -50,6 +50,11 @@ class Wave:
                 self._rebooted.append(row)
             known.uptime = now
 
+    def cancel(self) -> None:
+        """Make it as if nothing had been added."""
+        for known, (newest, uptime_before) in zip(reversed(self._known), reversed(self._before), strict=True):
+            known.newest, known.uptime, known.wave = newest, uptime_before, None
+
     def finish(self, undo: Undo | None) -> Block:
         """Make the rates, remember the reports and return the block."""
         plan, table = self.plan, self.table
