@@ -1,0 +1,91 @@
+"""The HTTP client that all collectors share: connections are kept, time and size are bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import Mapping
+
+import aiohttp
+
+from monitor.collector import CollectError, Response
+
+LONGEST = 30.0
+
+
+class HttpClient:
+    """Owns the connections. `bound` gives a view for one collector, with its own limits."""
+
+    def __init__(self, *, connections: int = 1000) -> None:
+        self.connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self.connections, ttl_dns_cache=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "monitor"},
+            auto_decompress=True,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def bound(self, *, timeout: float = LONGEST, max_size: int = 4 << 20) -> Bound:
+        """Return a client whose requests take at most `timeout` seconds and answers `max_size` bytes."""
+        return Bound(self, timeout, max_size)
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        assert self._session is not None, "the client is not open"
+        return self._session
+
+
+class Bound:
+    """The client of one collector (`collector.Http`)."""
+
+    def __init__(self, client: HttpClient, timeout: float, max_size: int) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._max_size = max_size
+
+    async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Response:
+        """Return the answer whatever its status; CollectError when there is none, or it is too large."""
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.session.get(url, headers=headers, allow_redirects=False) as answer,
+            ):
+                return Response(answer.status, dict(answer.headers), await self._body(url, answer))
+        except TimeoutError:
+            raise CollectError(f"{url}: no answer within {self._timeout:g} s") from None
+        except (aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
+            raise CollectError(f"{url}: {_reason(error)}") from error
+
+    async def text(self, url: str, *, headers: Mapping[str, str] | None = None) -> str:
+        """Return the body of a 200 answer; CollectError otherwise."""
+        answer = await self.get(url, headers=headers)
+        if answer.status != 200:
+            raise CollectError(f"{url}: status {answer.status} instead of 200")
+        return answer.text()
+
+    async def _body(self, url: str, answer: aiohttp.ClientResponse) -> bytes:
+        parts, size = [], 0
+        async for part in answer.content.iter_any():
+            size += len(part)
+            if size > self._max_size:
+                raise CollectError(f"{url}: the answer is larger than {self._max_size} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        code = error.os_error.errno
+        return os.strerror(code).lower() if code and code > 0 else str(error.os_error)[:200]
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection without an answer"
+    return f"{str(error)[:200] or type(error).__name__}"

@@ -1,0 +1,147 @@
+"""Runs collections: one at a time of each job, under its timeout, every error contained here and remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from monitor.batch import Batch
+from monitor.collector import CollectError, Collector, Target
+
+log = logging.getLogger("monitor.runner")
+
+Accept = Callable[[Sequence[Batch]], Awaitable[list[str | None]]]
+LONGEST_TIMEOUT = 20.0
+LONGEST_REASON = 500
+
+
+class JobKey(NamedTuple):
+    """A collector's section on a host."""
+
+    host: str
+    collector: str
+    section: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """A collector instance, and what became of its collections. Times are epoch seconds, 0 is never."""
+
+    target: Target
+    collector: Collector
+    up: bool | None = None
+    reason: str = ""
+    since: float = 0.0
+    """When it last changed between up and down."""
+    last_run: float = 0.0
+    last_success: float = 0.0
+    next_run: float = 0.0
+    duration: float = 0.0
+    runs: int = 0
+    failures: int = 0
+    skipped: int = 0
+    refused: int = 0
+    in_a_row: int = 0
+    """Failures without a success between them."""
+    running: bool = False
+    meta: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The newest text facts, by instance."""
+
+    @property
+    def key(self) -> JobKey:
+        return JobKey(self.target.host, self.collector.path, self.collector.section)
+
+    @property
+    def interval(self) -> float:
+        return float(self.collector.interval)
+
+    @property
+    def timeout(self) -> float:
+        """Always below the interval, so that a hanging service costs no more than its own turn."""
+        wanted = self.collector.timeout
+        return min(float(wanted) if wanted else min(self.interval / 2, LONGEST_TIMEOUT), self.interval * 0.95)
+
+
+class Runner:
+    """Knows the state of all jobs by key; `accept` takes the batches (the pipeline)."""
+
+    def __init__(self, accept: Accept, *, concurrency: int = 500, clock: Callable[[], float] = time.time) -> None:
+        self.jobs: dict[JobKey, Job] = {}
+        self._accept = accept
+        self._turns = asyncio.Semaphore(concurrency)
+        self._clock = clock
+
+    async def run(self, job: Job, stamp: float | None = None) -> bool:
+        """Collect once and hand the batches on; return whether that worked. `stamp` is the batches' time, else now."""
+        if job.running:
+            job.skipped += 1
+            return False
+        job.running = True
+        try:
+            async with self._turns:
+                return await self._collect(job, stamp)
+        finally:
+            job.running = False
+
+    async def _collect(self, job: Job, stamp: float | None) -> bool:
+        began, clock = self._clock(), time.perf_counter()
+        job.last_run = began
+        job.runs += 1
+        try:
+            async with asyncio.timeout(job.timeout):
+                batches = await job.collector.run(began if stamp is None else stamp)
+            if not any(batch.values for batch in batches):
+                raise CollectError("published nothing")
+            refused = [reason for reason in await self._accept(batches) if reason is not None]
+            if len(refused) == len(batches):
+                raise CollectError(f"refused: {refused[0]}")
+        except Exception as error:
+            # The one place where a collector's error ends: whatever it is, it becomes the job's state.
+            self._failed(job, error)
+            return False
+        finally:
+            job.duration = time.perf_counter() - clock
+        job.refused += len(refused)
+        job.meta.update((batch.source.instance, batch.meta) for batch in batches if batch.meta)
+        self._succeeded(job)
+        return True
+
+    def _failed(self, job: Job, error: Exception) -> None:
+        reason = describe(error, job.timeout)
+        job.failures += 1
+        job.in_a_row += 1
+        if job.up is not False:
+            job.up, job.since = False, self._clock()
+            unexpected = not isinstance(error, CollectError | TimeoutError)
+            log.warning(
+                "collect.failed", extra={"fields": _fields(job, reason=reason)}, exc_info=error if unexpected else None
+            )
+        job.reason = reason
+
+    def _succeeded(self, job: Job) -> None:
+        job.last_success = now = self._clock()
+        if job.up is False:
+            log.info("collect.recovered", extra={"fields": _fields(job, after=round(now - job.since))})
+        if job.up is not True:
+            job.up, job.since = True, now
+        job.reason, job.in_a_row = "", 0
+
+
+def describe(error: Exception, timeout: float) -> str:
+    """Return what an operator reads of an error."""
+    if isinstance(error, CollectError):
+        text = str(error)
+    elif isinstance(error, TimeoutError):
+        text = f"no answer within {timeout:g} s"
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return text[:LONGEST_REASON]
+
+
+def _fields(job: Job, **more: object) -> dict[str, object]:
+    host, collector, section = job.key
+    return {"host": host, "collector": collector, **({"section": section} if section else {}), **more}

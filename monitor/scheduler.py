@@ -1,0 +1,155 @@
+"""When each job runs: at a place in its interval that a hash gives it, the same after every restart.
+
+Without jitter 3,000 hosts that are due at the same instant delay each other by all their work together; random
+jitter would move every series at each restart. A hash spreads them evenly and stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from hashlib import blake2b
+from typing import Protocol
+
+from monitor.runner import Job, JobKey
+
+PENALTY_AFTER = 5
+LONGEST_INTERVAL = 600.0
+ALIGNED_SHARE, ALIGNED_MOST = 0.1, 30.0
+FIRST_SPREAD = 1.0
+"""The own host's jobs run at the start, spread over this many seconds."""
+LONGEST_SLEEP = 5.0
+"""Look at the clock at least this often: a clock that was set is noticed."""
+
+
+class Runs(Protocol):
+    """What the scheduler needs of the runner."""
+
+    async def run(self, job: Job, stamp: float | None = None) -> bool: ...
+
+
+def share(key: JobKey) -> float:
+    """Return the job's place in its interval, 0 <= share < 1, from its name alone."""
+    digest = blake2b("\0".join(key).encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def offset(job: Job) -> float:
+    """Return the seconds after an interval's boundary at which the job runs."""
+    interval, collector = job.interval, job.collector
+    if collector.align:
+        return share(job.key) * min(interval * ALIGNED_SHARE, ALIGNED_MOST)
+    most = interval if collector.max_delay is None else min(interval, float(collector.max_delay))
+    return share(job.key) * most
+
+
+def stretched(job: Job) -> float:
+    """Return the interval in force: doubled after every 5 failures in a row, up to 10 minutes."""
+    doublings = job.in_a_row // PENALTY_AFTER
+    if not doublings:
+        return job.interval
+    return max(job.interval, min(job.interval * 2.0 ** min(doublings, 20), LONGEST_INTERVAL))
+
+
+def due(job: Job, after: float) -> float:
+    """Return the first time after `after` at which the job is to run: boundary of the interval + offset."""
+    interval, at = job.interval, offset(job)
+    boundary = (after - at) // interval * interval + interval
+    extra = stretched(job) - interval
+    if extra > 0:
+        boundary += extra // interval * interval
+    return float(boundary + at)
+
+
+class Scheduler:
+    """Starts jobs when they are due. A job that still runs skips its tick, which its runner counts."""
+
+    def __init__(
+        self,
+        runner: Runs,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.placed = False
+        """Whether every job has its first time."""
+        self._runner = runner
+        self._clock = clock
+        self._sleep = sleep
+        self._jobs: dict[JobKey, Job] = {}
+        self._heap: list[tuple[float, int, Job]] = []
+        self._count = itertools.count()
+        self._running: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._seen = 0.0
+
+    def start(self, jobs: Iterable[Job]) -> None:
+        self.replace(jobs)
+        self._task = asyncio.create_task(self._loop(), name="scheduler")
+
+    def replace(self, jobs: Iterable[Job]) -> None:
+        """Have these jobs from now on; one that was there before keeps its schedule."""
+        now = self._clock()
+        kept = self._jobs
+        self._jobs = {job.key: job for job in jobs}
+        for key, job in self._jobs.items():
+            if kept.get(key) is not job:
+                first = now + FIRST_SPREAD * share(key) if job.target.local and not job.last_run else due(job, now)
+                self._place(job, first)
+        self.placed = True
+
+    async def stop(self, seconds: float) -> None:
+        """Start nothing more; give what runs this long, then cancel it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def _place(self, job: Job, at: float) -> None:
+        job.next_run = at
+        heapq.heappush(self._heap, (at, next(self._count), job))
+
+    async def _loop(self) -> None:
+        self._seen = self._clock()
+        while True:
+            now = self._clock()
+            if now < self._seen - LONGEST_SLEEP:
+                # The clock was set back: what was placed by the old time would wait for it to come again.
+                self._heap.clear()
+                for job in self._jobs.values():
+                    self._place(job, due(job, now))
+            self._seen = now
+            while self._heap and self._heap[0][0] <= now:
+                _, _, job = heapq.heappop(self._heap)
+                if self._jobs.get(job.key) is job:
+                    self._begin(job, now)
+            wait = min(self._heap[0][0] - now, LONGEST_SLEEP) if self._heap else LONGEST_SLEEP
+            # Whole milliseconds: the loop's timers are no finer, and shorter sleeps would spin.
+            await self._sleep(max(0.001, wait))
+
+    def _begin(self, job: Job, now: float) -> None:
+        stamp = (now - offset(job)) // job.interval * job.interval if job.collector.align else None
+        task = asyncio.create_task(self._run(job, stamp))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        self._place(job, due(job, now))
+
+    async def _run(self, job: Job, stamp: float | None) -> None:
+        failures = job.in_a_row
+        await self._runner.run(job, stamp)
+        if job.in_a_row < failures or (job.in_a_row != failures and job.in_a_row % PENALTY_AFTER == 0):
+            # The interval changed: back to the own one at the first success, or doubled.
+            self._drop(job)
+            self._place(job, due(job, self._clock()))
+
+    def _drop(self, job: Job) -> None:
+        self._heap = [entry for entry in self._heap if entry[2] is not job]
+        heapq.heapify(self._heap)
