@@ -20,7 +20,7 @@ A blank after `start`, `end` or `now` stands for the + that a URL made of it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -86,10 +86,15 @@ class _Offset:
 
 @dataclass(slots=True)
 class _Time:
-    """A parsed expression: `offset` from the wall clock's `at`, or from the other end of the range."""
+    """A parsed expression: `offset` from the wall clock's `at`, or from the other end of the range.
+
+    `along`: as in rrdtool, a calendar offset from epoch seconds or from the other end takes their summer time along
+    (14:00 in July and six months is 13:00 in January); all others keep the time of day.
+    """
 
     at: datetime
     relative: str = ""
+    along: bool = False
     offset: _Offset = field(default_factory=_Offset)
 
 
@@ -107,11 +112,12 @@ def resolve(start: str, end: str, *, now: float, tz: str) -> tuple[int, int]:
         if one.relative == name:
             raise TimeError(name, f"the {name} time cannot be specified relative to itself")
     if first.relative:
-        until = _moved("end", last.at, last.offset, zone)
-        return _moved("start", datetime.fromtimestamp(until, zone), first.offset, zone, along=True), until
-    since = _moved("start", first.at, first.offset, zone)
-    at = datetime.fromtimestamp(since, zone) if last.relative else last.at
-    return since, _moved("end", at, last.offset, zone, along=bool(last.relative))
+        until = _moved("end", last, zone)
+        return _moved("start", replace(first, at=datetime.fromtimestamp(until, zone)), zone), until
+    since = _moved("start", first, zone)
+    if last.relative:
+        last = replace(last, at=datetime.fromtimestamp(since, zone))
+    return since, _moved("end", last, zone)
 
 
 def _zone(tz: str) -> tzinfo:
@@ -130,12 +136,9 @@ def _named(name: str, text: str, here: datetime) -> _Time:
         raise TimeError(name, f"{name} time: {error}") from None
 
 
-def _moved(name: str, at: datetime, offset: _Offset, zone: tzinfo, *, along: bool = False) -> int:
-    """Move the wall clock over the calendar, then add the exact seconds; return epoch seconds.
-
-    `along`: as in rrdtool, what is relative to the other end takes its summer time along (14:00 in July and six
-    months is 13:00 in January), all else keeps the time of day.
-    """
+def _moved(name: str, time: _Time, zone: tzinfo) -> int:
+    """Move the wall clock over the calendar, then add the exact seconds; return epoch seconds."""
+    at, offset = time.at, time.offset
     month = at.month - 1 + offset.months
     try:
         first = datetime(at.year + offset.years + month // 12, month % 12 + 1, 1, at.hour, at.minute, at.second)
@@ -143,7 +146,7 @@ def _moved(name: str, at: datetime, offset: _Offset, zone: tzinfo, *, along: boo
         fold = at.fold if moved == at.replace(tzinfo=None) else 0  # the hour that comes twice stays the one it was
         there = moved.replace(tzinfo=zone, fold=fold)
         seconds = int(there.timestamp()) + offset.seconds
-        if along:
+        if time.along:
             seconds += int(((there.dst() or timedelta()) - (at.dst() or timedelta())).total_seconds())
         datetime.fromtimestamp(seconds, zone)
     except (OverflowError, OSError, ValueError):
@@ -171,7 +174,7 @@ class _Parser:
         if word in ("+", "-"):
             return self._finish(_Time(self._here))
         if word.isdigit():
-            return self._finish(_Time(self._clock_and_day()))
+            return self._finish(self._clock_and_day())
         if word in HOURS:
             self._next()
             return self._finish(_Time(self._day(self._at(HOURS[word], 0))))
@@ -225,7 +228,7 @@ class _Parser:
                 raise ValueError("if 'now' is followed by a token it must be +|- offset")
         if word == "epoch":
             return _Time(datetime.fromtimestamp(0, self._zone))
-        return _Time(self._here, "" if word == "now" else word)
+        return _Time(self._here) if word == "now" else _Time(self._here, word, along=True)
 
     def _lost_plus(self, word: str) -> bool:
         """Say whether an offset without its sign follows; that of `now` must name its unit."""
@@ -236,13 +239,15 @@ class _Parser:
         self._back(place)
         return word != "now" or unit in UNITS
 
-    def _clock_and_day(self) -> datetime:
+    def _clock_and_day(self) -> _Time:
         """Read what begins with a number: a time and perhaps its day, or a date and perhaps its time."""
         clock = self._clock(self._here)
         if clock is not None:
-            return self._day(clock)
+            return _Time(self._day(clock))
+        if int(self._word[:LONGEST_NUMBER]) > LEAST_EPOCH:
+            return _Time(self._numeric_day(self._here), along=True)
         date = self._day(self._here.replace(hour=0, minute=0, second=0))
-        return self._clock(date) or date
+        return _Time(self._clock(date) or date)
 
     def _clock(self, date: datetime) -> datetime | None:
         """Read a time of day for that date; None, and nothing read, where there is none."""

@@ -96,6 +96,13 @@ def test_days_keep_the_time_of_day_where_the_clocks_change() -> None:
     assert start("-24h", "Europe/Berlin", at) == at - 86400
 
 
+def test_an_epoch_takes_its_summer_time_along_as_in_rrdtool() -> None:
+    # measured with librrd 1.7.2: winter's 15:32 and 20 months are summer's 16:32
+    assert start("1510497172-24day+21month", "Europe/Berlin") == 1563546772
+    with pytest.raises(TimeError, match="unparsable trailing text"):
+        start("1510497172 16:00")
+
+
 @pytest.mark.parametrize("since", range(0, 7200, 900))
 def test_hours_are_exact_in_the_hour_that_comes_twice(since: int) -> None:
     twice = local("2026-10-25T02:00", "Europe/Berlin") + since
