@@ -239,7 +239,7 @@ class Outlet:
                 if self._retry.stopping:
                     return False
                 await self._retry.pause(self._unreadable_pause)
-        if self._pending.size < self.handler.batch and self.handler.flush_interval > 0 and not self._retry.stopping:
+        if self._pending.size < self.handler.batch and self.handler.flush_interval > 0:
             await self._retry.pause(self.handler.flush_interval)
             await self._read()
         return True

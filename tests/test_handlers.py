@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
+import socket
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,7 +129,7 @@ async def test_an_outage_of_carbon_leaves_no_minute_out(cache: Carbon) -> None:
 
 
 class Receiver:
-    """Takes lines on a port; `deaf` accepts connections but reads nothing."""
+    """Takes lines on a port; `deaf` accepts connections but reads nothing, and its kernel takes little."""
 
     def __init__(self, deaf: bool = False) -> None:
         self.deaf = deaf
@@ -137,7 +138,10 @@ class Receiver:
         self.port = free_port()
 
     async def __aenter__(self) -> Receiver:
-        self.server = await asyncio.start_server(self.take, "127.0.0.1", self.port)
+        listener = socket.create_server(("127.0.0.1", self.port))
+        if self.deaf:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.server = await asyncio.start_server(self.take, sock=listener)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -181,16 +185,15 @@ async def test_what_is_kept_to_be_sent_again_is_bounded() -> None:
         await handler.close()
 
 
-async def test_a_write_is_not_done_before_the_other_end_confirmed_it() -> None:
+@pytest.mark.parametrize("rows", [2500, 250_000], ids=["which our kernel would take", "which it would not"])
+async def test_a_write_is_not_done_before_the_other_end_confirmed_it(rows: int) -> None:
     async with Receiver(deaf=True) as receiver:
         handler = graphite(receiver.port, timeout=0.5)
         await handler.open()
-        large = block(
-            *((Source(f"h{i}", "c"), 60.0, [i] * 50) for i in range(5000)), names=[f"n{i}" for i in range(50)]
-        )
+        some = block(*((Source(f"host{i}", "c"), 60.0, [i]) for i in range(rows)))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
-                await handler.write([large], CURSOR)
+                await handler.write([some], CURSOR)
         assert handler._writer is None, "a connection that holds half a line was kept"
         await handler.close()
 
@@ -365,7 +368,7 @@ async def test_a_body_too_large_is_sent_in_parts(tmp_path: Path) -> None:
     with influx(tmp_path / "influx", max_body=2000) as server:
         server.query("CREATE DATABASE graphite")
         one = block(*((Source(f"h{i}", "nginx"), minute(1), [i]) for i in range(200)))
-        assert await delivered(influxdb(server.url, gzip=False), one) == []
+        assert await delivered(influxdb(server.url, gzip=False, max_halvings=0), one) == []
         assert server.query("SELECT count(a) FROM nginx")[0]["count"] == 200
         wide = block((Source("h", "wide"), minute(1), range(300)), names=[f"field{i}" for i in range(300)])
         ((item, reason),) = await delivered(influxdb(server.url, gzip=False), wide, value(minute(1), 1))

@@ -302,12 +302,15 @@ async def test_a_write_that_takes_too_long_is_cancelled_and_tried_again() -> Non
     assert one.stats.last_error == "write: no answer within 0.01 s"
 
 
-async def test_refused_items_are_counted_and_logged_once_per_reason(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("max_reasons", "logged"), [(100, 3), (2, 2)])
+async def test_refused_items_are_counted_and_logged_once_per_reason(
+    caplog: pytest.LogCaptureFixture, max_reasons: int, logged: int
+) -> None:
     journal, handler = MemoryJournal(), Recorder()
     handler.fail = lambda blocks: [
         Refused(f"item {i}", f"the field x{i} is of another type" if i % 2 else "too old") for i in range(6)
     ]
-    one = outlet(handler, journal, max_reasons=2)
+    one = outlet(handler, journal, max_reasons=max_reasons)
     await one.start()
     for number in range(3):
         await journal.append([value(number)])
@@ -318,7 +321,7 @@ async def test_refused_items_are_counted_and_logged_once_per_reason(caplog: pyte
     await one.drain(5)
     assert one.stats.refused == 19
     assert one.stats.batches == 4
-    assert events(caplog) == ["outlet.refused", "outlet.refused"]
+    assert events(caplog) == ["outlet.refused"] * logged
 
 
 async def test_a_row_that_the_handler_cannot_take_is_refused_and_the_rest_delivered(
@@ -345,7 +348,9 @@ async def test_a_row_that_the_handler_cannot_take_is_refused_and_the_rest_delive
     assert caplog.records[-1].fields["item"] == "poison:c:"  # type: ignore[attr-defined]
 
 
-async def test_a_single_poison_row_waits_for_proof_that_it_is_the_row_and_not_the_target(journal: Any) -> None:
+async def test_a_single_poison_row_waits_for_proof_that_it_is_the_row_and_not_the_target(
+    journal: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     handler = Recorder()
 
     def fail(blocks: Sequence[Block]) -> Sequence[Refused]:
@@ -359,6 +364,7 @@ async def test_a_single_poison_row_waits_for_proof_that_it_is_the_row_and_not_th
     await journal.append([value(1, Source("poison", "c"))])
     await until(lambda: one.stats.retries > 10)
     assert one.stats.refused == 0
+    assert events(caplog) == ["outlet.failing"]
     await journal.append([value(2)])
     await until(lambda: one.cursor == journal.end)
     await one.drain(5)
@@ -411,6 +417,7 @@ async def test_what_comes_within_the_flush_interval_is_written_together_in_one_b
     await one.start()
     for number in range(4):
         await journal.append([value(number)])
+        await asyncio.sleep(0.01)
     await until(lambda: len(handler.values) == 4)
     await one.drain(5)
     assert [len(blocks) for blocks in handler.writes] == [1]
@@ -472,6 +479,30 @@ async def test_the_lag_is_the_age_of_the_oldest_batch_that_is_not_delivered() ->
     away = False
     await until(lambda: len(handler.values) == 2)
     await until(lambda: one.lag_seconds == 0)
+    assert one.lag_batches == 0
+    await one.drain(5)
+
+
+async def test_the_lag_in_batches_counts_what_was_not_even_read(journal: Any) -> None:
+    handler = Recorder(batch=1)
+
+    def fail(blocks: Sequence[Block]) -> Sequence[Refused]:
+        if len(handler.rows) == 7:
+            raise OSError("away")
+        return ()
+
+    handler.fail = fail
+    for number in range(3):
+        await journal.append([value(number)])
+    one = outlet(handler, journal)
+    await one.start()
+    await journal.append([value(number) for number in range(5)])
+    for number in range(5, 9):
+        await journal.append([value(number)])
+    await until(lambda: one.stats.retries > 0)
+    assert (len(handler.rows), one.lag_batches) == (7, 2)
+    handler.fail = lambda blocks: ()
+    await until(lambda: one.cursor == journal.end)
     assert one.lag_batches == 0
     await one.drain(5)
 
