@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
-from monitor.handler import Block, Cursor, DeliveryError, Handler, Refused, Seconds, option
+from monitor.handler import Block, Bytes, Cursor, DeliveryError, Handler, Refused, Seconds, option
 from monitor.wire.graphite import GraphiteEncoder
 
 FAMILIES = {"tcp": socket.AF_UNSPEC, "tcp4": socket.AF_INET, "tcp6": socket.AF_INET6}
@@ -45,7 +45,7 @@ class GraphiteHandler(Handler):
     resend: Seconds = option(
         Seconds(60), "after a lost connection, send the last so many seconds of it again", min=0, max=3600
     )
-    resend_bytes: int = option(16 << 20, "keep at most about this much for sending again", min=0, max=1 << 30)
+    resend_bytes: Bytes = option(Bytes(16 << 20), "keep at most about this much for sending again", min=0, max=1 << 30)
 
     _encoder: GraphiteEncoder
     _reader: asyncio.StreamReader
