@@ -18,7 +18,7 @@ FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and halves of characters, which no text can be stored with."""
 
 EXACT = 2.0**53
-"""Up to here a float holds every integer."""
+"""Below it every integer has its own float; one above it may be rounded to it."""
 
 
 class Plan:
@@ -65,7 +65,7 @@ class Plan:
             whole = counts.astype(np.int64)
         tags = np.full(counts.shape, SIGNED, dtype=np.uint8)
         words = whole.view(np.uint64)
-        plain = (whole == counts) & (np.abs(counts) <= EXACT)
+        plain = (whole == counts) & (np.abs(counts) < EXACT)
         if not plain.all():
             odd_rows, odd_columns = np.nonzero(~plain)
             for i, j in zip(odd_rows.tolist(), odd_columns.tolist(), strict=True):
