@@ -9,8 +9,9 @@ import pytest
 import rrd
 from memory_store import MemoryStore
 
-from monitor.batch import Series, Source
+from monitor.batch import Batch, Cursor, Kind, Series, Source
 from monitor.query import Answer, Query, QueryError, auto_step
+from monitor.rates import Rates
 
 START = 1_795_003_200
 NOW = START + 86400.0
@@ -257,6 +258,37 @@ async def test_an_answer_equals_rrdtools_fetch(tmp_path: Path) -> None:
                 answer = await query(store).fetch([Series(WEB, "busy")], START, end, step=step, cf=cf)
                 theirs = peer.fetch(cf, step, START, end)[:, 0]
                 assert rrd.equal(answer.series[0].values, theirs).all()
+
+
+async def test_reports_become_answers_that_equal_rrdtools(tmp_path: Path) -> None:
+    kinds = ("gauge", "absolute", "derive", "counter")
+    chance = np.random.default_rng(12)
+    at, store, rates = START, MemoryStore(), Rates()
+    total, count = 2**60, 2**60
+    with rrd.Rrd(tmp_path / "x.rrd", start=START, kinds=kinds) as peer:
+        rows = []
+        for i in range(1000):
+            at += 60 if not i else int(chance.integers(1, 100)) + (chance.random() < 0.02) * 500
+            total = total + int(chance.integers(10**6)) if chance.random() < 0.97 else int(chance.integers(10**6))
+            count += int(chance.integers(10**6))
+            values = [float(chance.normal()), int(chance.integers(10**6)), total, count]
+            values = [NAN if chance.random() < 0.05 else value for value in values]
+            batch = Batch(
+                WEB, at, dict(zip(kinds, values, strict=True)), dict(zip(kinds, map(Kind, kinds), strict=True))
+            )
+            blocks, reasons = rates.apply([batch])
+            assert reasons == [None]
+            await store.write(blocks, Cursor(0, i))
+            rows.append((at, values))
+        peer.update(rows)
+        for cf in rrd.FUNCTIONS:
+            for step in (60, 300, 1800):
+                end = at // step * step
+                series = [Series(WEB, kind) for kind in kinds]
+                answer = await query(store).fetch(series, START, end, step=step, cf=cf)
+                theirs = peer.fetch(cf, step, START, end)
+                for i, one in enumerate(answer.series):
+                    assert rrd.equal(one.values, theirs[:, i]).all(), f"{one.series.name} {cf} {step}"
 
 
 @pytest.mark.parametrize(
