@@ -47,6 +47,9 @@ __all__ = [
     "Source",
     "SourceInfo",
     "Store",
+    "StoreDownError",
+    "StoreError",
+    "StoreUnusableError",
     "option",
 ]
 
@@ -67,6 +70,18 @@ class DeliveryError(Exception):
     def __init__(self, text: str, retry_after: float = 0.0) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+
+
+class StoreError(Exception):
+    """The store cannot be used; the text is what the operator reads, and holds no password."""
+
+
+class StoreDownError(StoreError):
+    """The store does not answer, or not yet."""
+
+
+class StoreUnusableError(StoreError):
+    """The store is not as it must be, and waiting does not help."""
 
 
 class Naming(Protocol):

@@ -1,0 +1,83 @@
+"""Rows as PostgreSQL's binary COPY takes them, built by numpy: one structured array per width of row.
+
+Format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"; float8[] as array_recv reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.batch import Floats
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+COLUMNS = ("time", "since", "source_id", "layout_id", "class", "values")
+FLOAT8 = 701
+EPOCH = 946_684_800
+"""PostgreSQL counts microseconds from 2000-01-01."""
+
+Ints = NDArray[np.int64]
+
+
+def microseconds(times: Floats) -> Ints:
+    """Return epoch seconds as PostgreSQL's timestamps."""
+    return np.rint((times - EPOCH) * 1e6).astype(np.int64)
+
+
+def seconds(timestamps: Ints) -> Floats:
+    """Return PostgreSQL's timestamps as epoch seconds."""
+    return np.asarray(timestamps.astype(np.float64) / 1e6 + EPOCH)
+
+
+@lru_cache(maxsize=4096)
+def _row(width: int) -> np.dtype[np.void]:
+    return np.dtype([
+        ("fields", ">i2"),
+        ("time_size", ">i4"), ("time", ">i8"),
+        ("since_size", ">i4"), ("since", ">i8"),
+        ("source_size", ">i4"), ("source", ">i4"),
+        ("layout_size", ">i4"), ("layout", ">i4"),
+        ("class_size", ">i4"), ("class", ">i2"),
+        ("values_size", ">i4"), ("dimensions", ">i4"), ("nulls", ">i4"), ("type", ">i4"), ("length", ">i4"),
+        ("lower", ">i4"),
+        ("values", [("size", ">i4"), ("value", ">f8")], (width,)),
+    ])  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _template(width: int) -> NDArray[np.void]:
+    """Return a row of this width with all that is the same in every one."""
+    row = np.zeros(1, dtype=_row(width))
+    row["fields"] = len(COLUMNS)
+    row["time_size"] = row["since_size"] = 8
+    row["source_size"] = row["layout_size"] = 4
+    row["class_size"] = 2
+    row["values_size"] = 20 + 12 * width
+    row["dimensions"] = 1
+    row["type"] = FLOAT8
+    row["length"] = width
+    row["lower"] = 1
+    row["values"]["size"] = 8
+    return row
+
+
+def rows(time: Ints, since: Ints, source: Sequence[int] | Ints, layout: int, kept: int, values: Floats) -> bytes:
+    """Return the rows of one layout; `values` has the shape (rows, names), `kept` is the retention class."""
+    width = values.shape[1]
+    out = np.repeat(_template(width), len(values))
+    out["time"] = time
+    out["since"] = since
+    out["source"] = source
+    out["layout"] = layout
+    out["class"] = kept
+    out["values"]["value"] = values
+    return out.tobytes()
+
+
+def buffer(parts: Iterable[bytes]) -> bytes:
+    """Return the whole of what COPY reads."""
+    return b"".join((HEADER, *parts, TRAILER))
