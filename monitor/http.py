@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
 from collections.abc import Mapping
 
 import aiohttp
 
 from monitor.collector import CollectError, Response
+from monitor.options import masked
 
 LONGEST = 30.0
 
@@ -17,16 +17,21 @@ LONGEST = 30.0
 class HttpClient:
     """Owns the connections. `bound` gives a view for one collector, with its own limits."""
 
-    def __init__(self, *, connections: int = 1000) -> None:
+    def __init__(self, *, connections: int = 1000, keepalive: float = 75.0) -> None:
+        """Have at most so many requests at a time; keep an idle connection for `keepalive` seconds.
+
+        That is more than the usual interval, so that most collections find their connection open.
+        """
         self.connections = connections
+        self.keepalive = keepalive
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self.connections, ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(limit=self.connections, ttl_dns_cache=60, keepalive_timeout=self.keepalive),
+            timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "monitor"},
-            auto_decompress=True,
             trust_env=False,
         )
 
@@ -59,17 +64,17 @@ class Bound:
                 asyncio.timeout(self._timeout),
                 self._client.session.get(url, headers=headers, allow_redirects=False) as answer,
             ):
-                return Response(answer.status, dict(answer.headers), await self._body(url, answer))
+                return Response(answer.status, answer.headers, await self._body(url, answer))
         except TimeoutError:
-            raise CollectError(f"{url}: no answer within {self._timeout:g} s") from None
-        except (aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
-            raise CollectError(f"{url}: {_reason(error)}") from error
+            raise CollectError(f"{masked(url)}: no answer within {self._timeout:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise CollectError(f"{masked(url)}: {_reason(error)}") from error
 
     async def text(self, url: str, *, headers: Mapping[str, str] | None = None) -> str:
         """Return the body of a 200 answer; CollectError otherwise."""
         answer = await self.get(url, headers=headers)
         if answer.status != 200:
-            raise CollectError(f"{url}: status {answer.status} instead of 200")
+            raise CollectError(f"{masked(url)}: status {answer.status} instead of 200")
         return answer.text()
 
     async def _body(self, url: str, answer: aiohttp.ClientResponse) -> bytes:
@@ -77,15 +82,20 @@ class Bound:
         async for part in answer.content.iter_any():
             size += len(part)
             if size > self._max_size:
-                raise CollectError(f"{url}: the answer is larger than {self._max_size} bytes")
+                raise CollectError(f"{masked(url)}: the answer is larger than {self._max_size} bytes")
             parts.append(part)
         return b"".join(parts)
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        code = error.os_error.errno
-        return os.strerror(code).lower() if code and code > 0 else str(error.os_error)[:200]
+    """Return in a few words why there is no answer."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host name is not known"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
+        return os.strerror(cause.errno).lower()
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection without an answer"
-    return f"{str(error)[:200] or type(error).__name__}"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "not a URL"
+    return f"{' '.join(str(cause).split())[:200] or type(error).__name__}"

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from monitor.batch import Batch
 from monitor.collector import CollectError, Collector, Target
+from monitor.pipeline import Busy
 
 log = logging.getLogger("monitor.runner")
 
@@ -49,7 +50,7 @@ class Job:
     """Failures without a success between them."""
     running: bool = False
     meta: dict[str, dict[str, str]] = field(default_factory=dict)
-    """The newest text facts, by instance."""
+    """The text facts that the last good collection told, by instance."""
 
     @property
     def key(self) -> JobKey:
@@ -97,6 +98,7 @@ class Runner:
             if not any(batch.values for batch in batches):
                 raise CollectError("published nothing")
             refused = [reason for reason in await self._accept(batches) if reason is not None]
+            job.refused += len(refused)
             if len(refused) == len(batches):
                 raise CollectError(f"refused: {refused[0]}")
         except Exception as error:
@@ -105,8 +107,7 @@ class Runner:
             return False
         finally:
             job.duration = time.perf_counter() - clock
-        job.refused += len(refused)
-        job.meta.update((batch.source.instance, batch.meta) for batch in batches if batch.meta)
+        job.meta = {batch.source.instance: batch.meta for batch in batches if batch.meta}
         self._succeeded(job)
         return True
 
@@ -116,7 +117,8 @@ class Runner:
         job.in_a_row += 1
         if job.up is not False:
             job.up, job.since = False, self._clock()
-            unexpected = not isinstance(error, CollectError | TimeoutError)
+            # A service that cannot be reached is no mistake of the collector: its text says enough.
+            unexpected = not isinstance(error, CollectError | OSError | Busy)
             log.warning(
                 "collect.failed", extra={"fields": _fields(job, reason=reason)}, exc_info=error if unexpected else None
             )
@@ -133,13 +135,15 @@ class Runner:
 
 def describe(error: Exception, timeout: float) -> str:
     """Return what an operator reads of an error."""
-    if isinstance(error, CollectError):
-        text = str(error)
-    elif isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) and not error.args:
         text = f"no answer within {timeout:g} s"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
+    elif isinstance(error, CollectError | OSError | Busy):
+        text = str(error)
     else:
         text = f"{type(error).__name__}: {error}"
-    return text[:LONGEST_REASON]
+    return " ".join(text.split())[:LONGEST_REASON] or type(error).__name__
 
 
 def _fields(job: Job, **more: object) -> dict[str, object]:

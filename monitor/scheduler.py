@@ -21,8 +21,14 @@ LONGEST_INTERVAL = 600.0
 ALIGNED_SHARE, ALIGNED_MOST = 0.1, 30.0
 FIRST_SPREAD = 1.0
 """The own host's jobs run at the start, spread over this many seconds."""
+FIRST_GAP = 0.25
+"""Share of the interval that passes at least between that first run and the next: a rate over less is noise."""
 LONGEST_SLEEP = 5.0
 """Look at the clock at least this often: a clock that was set is noticed."""
+SHORTEST_SLEEP = 0.005
+"""The loop's timers count whole milliseconds: shorter sleeps would spin (measured: 76 % of a core)."""
+JUMP = 5.0
+"""A clock that is off by more seconds than this after a sleep was set (or the machine slept)."""
 
 
 class Runs(Protocol):
@@ -57,7 +63,10 @@ def stretched(job: Job) -> float:
 def due(job: Job, after: float) -> float:
     """Return the first time after `after` at which the job is to run: boundary of the interval + offset."""
     interval, at = job.interval, offset(job)
-    boundary = (after - at) // interval * interval + interval
+    boundary = (after - at) // interval * interval
+    while boundary + at <= after:
+        # Rounding may have found the boundary before; what is due at `after` itself was started already.
+        boundary += interval
     extra = stretched(job) - interval
     if extra > 0:
         boundary += extra // interval * interval
@@ -84,21 +93,21 @@ class Scheduler:
         self._count = itertools.count()
         self._running: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
-        self._seen = 0.0
 
     def start(self, jobs: Iterable[Job]) -> None:
         self.replace(jobs)
         self._task = asyncio.create_task(self._loop(), name="scheduler")
 
     def replace(self, jobs: Iterable[Job]) -> None:
-        """Have these jobs from now on; one that was there before keeps its schedule."""
+        """Have these jobs from now on; a `Job` that was there before keeps its schedule and what runs of it."""
         now = self._clock()
         kept = self._jobs
         self._jobs = {job.key: job for job in jobs}
         for key, job in self._jobs.items():
             if kept.get(key) is not job:
-                first = now + FIRST_SPREAD * share(key) if job.target.local and not job.last_run else due(job, now)
-                self._place(job, first)
+                # An aligned job would repeat the stamp of the boundary that was collected before a restart.
+                at_once = job.target.local and not job.last_run and not job.collector.align
+                self._place(job, now + FIRST_SPREAD * share(key) if at_once else due(job, now))
         self.placed = True
 
     async def stop(self, seconds: float) -> None:
@@ -114,42 +123,39 @@ class Scheduler:
             await asyncio.wait(self._running)
 
     def _place(self, job: Job, at: float) -> None:
+        """Have the job run at `at` and not at the time that it was placed at before."""
         job.next_run = at
         heapq.heappush(self._heap, (at, next(self._count), job))
 
     async def _loop(self) -> None:
-        self._seen = self._clock()
+        expected = self._clock()
         while True:
             now = self._clock()
-            if now < self._seen - LONGEST_SLEEP:
-                # The clock was set back: what was placed by the old time would wait for it to come again.
+            if abs(now - expected) > JUMP:
+                # What was placed by the old clock would all be due at once, or only when its time comes again.
                 self._heap.clear()
                 for job in self._jobs.values():
                     self._place(job, due(job, now))
-            self._seen = now
             while self._heap and self._heap[0][0] <= now:
-                _, _, job = heapq.heappop(self._heap)
-                if self._jobs.get(job.key) is job:
+                at, _, job = heapq.heappop(self._heap)
+                if self._jobs.get(job.key) is job and job.next_run == at:
                     self._begin(job, now)
             wait = min(self._heap[0][0] - now, LONGEST_SLEEP) if self._heap else LONGEST_SLEEP
-            # Whole milliseconds: the loop's timers are no finer, and shorter sleeps would spin.
-            await self._sleep(max(0.001, wait))
+            wait = max(wait, SHORTEST_SLEEP)
+            await self._sleep(wait)
+            expected = now + wait
 
     def _begin(self, job: Job, now: float) -> None:
+        first = not job.last_run
         stamp = (now - offset(job)) // job.interval * job.interval if job.collector.align else None
         task = asyncio.create_task(self._run(job, stamp))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        self._place(job, due(job, now))
+        self._place(job, due(job, now + FIRST_GAP * job.interval if first and job.target.local else now))
 
     async def _run(self, job: Job, stamp: float | None) -> None:
-        failures = job.in_a_row
+        before = stretched(job)
         await self._runner.run(job, stamp)
-        if job.in_a_row < failures or (job.in_a_row != failures and job.in_a_row % PENALTY_AFTER == 0):
-            # The interval changed: back to the own one at the first success, or doubled.
-            self._drop(job)
+        if stretched(job) != before:
+            # Doubled after another 5 failures, or its own again at the first success.
             self._place(job, due(job, self._clock()))
-
-    def _drop(self, job: Job) -> None:
-        self._heap = [entry for entry in self._heap if entry[2] is not job]
-        heapq.heapify(self._heap)
