@@ -36,7 +36,7 @@ class Dictionary:
         sources, layouts = list(self.sources)[self._kept[0] :], list(self.layouts)[self._kept[1] :]
         if not sources and not layouts:
             return None
-        return json.dumps([sources, [(layout.names, layout.kinds) for layout in layouts]]).encode()
+        return json.dumps([*self._kept, sources, [(layout.names, layout.kinds) for layout in layouts]]).encode()
 
     def keep(self) -> None:
         """The pieces taken so far are written."""
@@ -53,13 +53,15 @@ class Words:
     """What the numbers of a segment stand for, as read so far."""
 
     def __init__(self) -> None:
-        self.sources: list[Source] = []
-        self.layouts: list[Layout] = []
+        self.sources: dict[int, Source] = {}
+        self.layouts: dict[int, Layout] = {}
 
     def add(self, piece: bytes) -> None:
-        sources, layouts = json.loads(piece)
-        self.sources += [Source(*source) for source in sources]
-        self.layouts += [Layout(tuple(names), tuple(map(Kind, kinds))) for names, kinds in layouts]
+        first_source, first_layout, sources, layouts = json.loads(piece)
+        for number, source in enumerate(sources, first_source):
+            self.sources[number] = Source(*source)
+        for number, (names, kinds) in enumerate(layouts, first_layout):
+            self.layouts[number] = Layout(tuple(names), tuple(map(Kind, kinds)))
 
 
 def merge(blocks: Sequence[Block]) -> list[Block]:
@@ -112,7 +114,7 @@ def decode(body: bytes, words: Words) -> list[Block]:
         for _ in range(count):
             block, at = _decode_block(body, at, words)
             blocks.append(block)
-    except (struct.error, IndexError, TypeError) as error:
+    except (struct.error, KeyError, TypeError) as error:
         raise ValueError(f"not a group: {error}") from error
     return blocks
 
@@ -144,7 +146,7 @@ def pack(blocks: Iterable[Block]) -> tuple[bytes, bytes]:
     """Return (dictionary, body) of blocks that are kept by themselves."""
     dictionary = Dictionary()
     body = encode(list(blocks), dictionary)
-    return dictionary.piece() or b"[[],[]]", body
+    return dictionary.piece() or b"[0,0,[],[]]", body
 
 
 def unpack(dictionary: bytes, body: bytes) -> list[Block]:

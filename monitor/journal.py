@@ -359,6 +359,14 @@ class Journal:
         except BlockingIOError:
             self._lock.close()
             raise OSError(f"another process has the journal {self.directory}") from None
+        try:
+            self._look()
+        except BaseException:
+            self._close()
+            raise
+
+    def _look(self) -> None:
+        """See what is in the directory."""
         self._cursors.open(self.directory / "cursors.sqlite")
         for path in sorted(self.directory.glob("*.journal")):
             if path.stem.isdecimal() and (segment := self._inspect(path)) is not None:

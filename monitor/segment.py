@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -135,6 +136,8 @@ class Reader:
         # mode=rw: a segment that was dropped meanwhile must not come back as an empty file
         name = f"file:{quote(str(path))}?mode=rw"
         self._connection = sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
+        # a file that is shorter than its header says is read as far as it goes
+        self._connection.executescript("PRAGMA query_only = ON; PRAGMA writable_schema = ON")
         self._words = Words()
         self._pieces = 0
 
@@ -182,17 +185,25 @@ class Reader:
             ":limit + coalesce((SELECT total FROM groups WHERE id = :after), 0) ORDER BY id",
             {"after": after, "rows": ROWS_AT_ONCE, "limit": limit},
         ).fetchall()
-        if rows:
-            pieces = self._connection.execute(
-                "SELECT id, piece FROM dictionary WHERE id > ? AND id <= ? ORDER BY id", (self._pieces, rows[-1][0])
-            ).fetchall()
-            for self._pieces, piece in pieces:
-                self._words.add(piece)
+        if rows and rows[-1][0] > self._pieces:
+            self._add_words(self._pieces, rows[-1][0])
+            self._pieces = rows[-1][0]
         return self._decode(rows)
+
+    def _add_words(self, after: int, until: int) -> None:
+        pieces = self._connection.execute(
+            "SELECT piece FROM dictionary WHERE id > ? AND id <= ? ORDER BY id", (after, until)
+        )
+        for (piece,) in pieces.fetchall():
+            self._words.add(piece)
 
     def salvage(self, after: int, until: int) -> tuple[list[tuple[int, list[Block]]], int]:
         """Return what can be read of the rows after..until one by one, and how many could not be."""
         found, lost = [], 0
+        for row in range(self._pieces, until):
+            with suppress(sqlite3.DatabaseError, ValueError):  # its groups will be found not to be readable
+                self._add_words(row, row + 1)
+        self._pieces = until
         for row in range(after + 1, until + 1):
             try:
                 groups, damaged = self.read(row - 1, 1)
