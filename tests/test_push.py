@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.batch import Batch, Kind, Limits, Source
 from monitor.receivers import push
-from monitor.receivers.push import Bounds, Malformed, parse
+from monitor.receivers.push import BodyError, Bounds, parse
 
 NOW = 1_795_234_980
 
@@ -104,7 +104,7 @@ def test_a_wrong_batch_does_not_spoil_the_others() -> None:
     ],
 )  # fmt: skip
 def test_a_body_that_is_not_the_expected_json_is_refused_whole(body: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(BodyError):
         read(body)
 
 
@@ -153,10 +153,10 @@ def test_what_spoils_a_small_body_spoils_a_large_one(bad: str, where: float) -> 
     at = int(where * len(parts))
     body = ('{"batches": [' + ",".join([*parts[:at], bad, *parts[at:]]) + "]}").encode()
     assert len(body) > push.PIECE
-    with pytest.raises(Malformed):
+    with pytest.raises(BodyError):
         read(body)
     trailing = ('{"batches": [' + ",".join(parts) + ",]}").encode()
-    with pytest.raises(Malformed):
+    with pytest.raises(BodyError):
         read(trailing)
 
 

@@ -36,7 +36,7 @@ NUMBER: Final = (int, float)
 NOWHERE: Final[dict[str, Any]] = {}
 
 
-class Malformed(ValueError):
+class BodyError(ValueError):
     """The body as a whole is not what is expected."""
 
 
@@ -49,10 +49,10 @@ class Bounds:
     largest: int = 256 << 10
 
 
-def parse(body: bytes, *, now: float, bounds: Bounds = Bounds()) -> Iterator[list[Batch | str]]:  # noqa: B008
+def parse(body: bytes, *, now: float, bounds: Bounds = Bounds()) -> Iterator[list[Batch | str]]:
     """Yield the body's batches in order, slice by slice; a text in a batch's place says why it is refused.
 
-    Each step takes some milliseconds at most. Malformed, perhaps after some slices, says that nothing of it counts.
+    Each step takes some milliseconds at most. BodyError, perhaps after some slices, says that nothing of it counts.
     """
     reader = Reader(now, bounds)
     for elements in _elements(body, bounds.largest):
@@ -81,7 +81,7 @@ class Reader:
             return element.reason if type(element) is _Refused else f"batch: expected an object, got {word(element)}"
         if not element.keys() <= KEYS:
             return _unknown(element)
-        get = element.get
+        get: Any = element.get
         host, collector, instance = get("host"), get("collector"), get("instance", "")
         if type(host) is not str or type(collector) is not str or type(instance) is not str:
             return _not_text(element)
@@ -173,7 +173,7 @@ def _elements(body: bytes, largest: int) -> Iterator[list[Any]]:
     head = HEAD.match(body, 0, LONGEST_TAIL)
     tail = TAIL.search(body, len(body) - LONGEST_TAIL)
     if head is None or tail is None:
-        raise Malformed('expected {"batches": [{…}, …]} and nothing beside it')
+        raise BodyError('expected {"batches": [{…}, …]} and nothing beside it')
     at, stop = head.end(), tail.start()
     if BLANK.fullmatch(body, at, min(stop, at + LONGEST_TAIL)) and stop - at <= LONGEST_TAIL:
         return
@@ -196,10 +196,10 @@ def _whole(body: bytes) -> list[Any]:
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Malformed(f"expected JSON: {error}") from None
+        raise BodyError(f"expected JSON: {error}") from None
     if type(found) is not dict or type(found.get("batches")) is not list or len(found) != 1:
         got = f"the keys {', '.join(found)[:80]}" if type(found) is dict else word(found)
-        raise Malformed(f'expected {{"batches": [{{…}}, …]}} and nothing beside it, got {got}')
+        raise BodyError(f'expected {{"batches": [{{…}}, …]}} and nothing beside it, got {got}')
     elements: list[Any] = found["batches"]
     return elements
 
@@ -257,7 +257,7 @@ def _one(body: bytes, at: int, end: int, largest: int) -> Any:
     try:
         return orjson.loads(body[at:end])
     except orjson.JSONDecodeError as error:
-        raise Malformed(f"expected JSON: {error.msg} at byte {at + error.pos}") from None
+        raise BodyError(f"expected JSON: {error.msg} at byte {at + error.pos}") from None
 
 
 def _next(body: bytes, end: int, stop: int) -> int:
@@ -267,5 +267,5 @@ def _next(body: bytes, end: int, stop: int) -> int:
     following = BLANK.match(body, end + 1, min(stop, end + PIECE))
     at = following.end() if following else stop
     if body[end : end + 1] != b"," or at >= stop:
-        raise Malformed(f"expected JSON: one more element at byte {end}")
+        raise BodyError(f"expected JSON: one more element at byte {end}")
     return at
