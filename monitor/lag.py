@@ -34,6 +34,6 @@ class Lag:
             self._timer.cancel()
 
     def quantile(self, q: float) -> float:
-        """Return the lag in seconds that the share q of the last minute's wake-ups stayed within; 0 before the first."""
+        """Return the lag in seconds that the share q of the last minute's wake-ups stayed within; 0 without any."""
         late = sorted(self._late)
         return late[min(len(late) - 1, int(q * len(late)))] if late else 0.0

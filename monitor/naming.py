@@ -28,8 +28,12 @@ class Paths:
     """Diamond's paths and people's names of hosts (`handler.Naming`), remembered per source."""
 
     def __init__(self, inventory: Inventory, *, cache: int = CACHE) -> None:
-        self.inventory = inventory
         self.cache = cache
+        self.replace(inventory)
+
+    def replace(self, inventory: Inventory) -> None:
+        """Go by this inventory from now on."""
+        self.inventory = inventory
         self._paths: dict[Source, str] = {}
         self._jobs: dict[tuple[str, str], dict[str, JobSpec]] = {}
         for job in inventory.jobs:

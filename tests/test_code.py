@@ -38,7 +38,7 @@ LAYERS = [
     {"monitor", "monitor.resources", "monitor.log", "monitor.lag", *DATA},
     {"monitor.collector", "monitor.handler", "monitor.pdp", "monitor.consolidate", "monitor.attime", "monitor.rates",
      "monitor.wire", "monitor.http"},
-    {"monitor.journal", "monitor.segment", "monitor.group", "monitor.store", "collectors", "handlers"},
+    {"monitor.cursors", "monitor.merge", "monitor.retry", "monitor.journal", "monitor.segment", "monitor.group", "monitor.store", "collectors", "handlers"},
     {"monitor.prime", "monitor.pipeline", "monitor.outlet", "monitor.query", "monitor.scheduler", "monitor.runner"},
     {"monitor.values", "monitor.ini", "monitor.settings", "monitor.registry", "monitor.hostname", "monitor.config",
      "monitor.inventory", "monitor.naming", "monitor.sample", "monitor.shape", "monitor.environment",
