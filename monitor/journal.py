@@ -101,8 +101,12 @@ class Journal:
         self._cursors = Cursors()
 
     async def open(self) -> None:
-        """Take the directory and look at what is in it. OSError when another process has it."""
-        await self._in_reader(self._open)
+        """Take the directory and see what is in it. OSError when another process has it."""
+        try:
+            await self._in_reader(self._open)
+        except BaseException:
+            await self._in_reader(self._close)
+            raise
 
     async def close(self) -> None:
         """Commit what waits, then let go of the directory."""
@@ -357,16 +361,7 @@ class Journal:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._lock.close()
             raise OSError(f"another process has the journal {self.directory}") from None
-        try:
-            self._look()
-        except BaseException:
-            self._close()
-            raise
-
-    def _look(self) -> None:
-        """See what is in the directory."""
         self._cursors.open(self.directory / "cursors.sqlite")
         for path in sorted(self.directory.glob("*.journal")):
             if path.stem.isdecimal() and (segment := self._inspect(path)) is not None:

@@ -178,12 +178,12 @@ class Reader:
         (before,) = self._connection.execute("SELECT number - batches FROM groups ORDER BY id LIMIT 1").fetchone()
         return np.array([before, *map(int, listed.split(","))], dtype=np.int64)
 
-    def read(self, after: int, limit: int) -> tuple[list[tuple[int, list[Block]]], int]:
+    def read(self, after: int, limit: int, at_once: int = ROWS_AT_ONCE) -> tuple[list[tuple[int, list[Block]]], int]:
         """Return (row, blocks) of the rows behind `after`, of about `limit` values, and how many were unreadable."""
         rows = self._connection.execute(
             "SELECT id, kind, crc, body FROM groups WHERE id > :after AND id <= :after + :rows AND total - size < "
             ":limit + coalesce((SELECT total FROM groups WHERE id = :after), 0) ORDER BY id",
-            {"after": after, "rows": ROWS_AT_ONCE, "limit": limit},
+            {"after": after, "rows": at_once, "limit": limit},
         ).fetchall()
         if rows and rows[-1][0] > self._pieces:
             self._add_words(self._pieces, rows[-1][0])
@@ -206,7 +206,7 @@ class Reader:
         self._pieces = until
         for row in range(after + 1, until + 1):
             try:
-                groups, damaged = self.read(row - 1, 1)
+                groups, damaged = self.read(row - 1, 1, 1)
             except (sqlite3.DatabaseError, ValueError):
                 groups, damaged = [], 1
             found += groups
