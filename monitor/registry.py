@@ -10,7 +10,6 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
-import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,12 +19,9 @@ from typing import TypeVar
 from monitor.collector import Collector
 from monitor.handler import Handler, Store
 from monitor.ini import Problem
-from monitor.metric import Metric
 from monitor.options import options_of
 
 Plugin = TypeVar("Plugin", Collector, Handler)
-CACHE = 100_000
-"""Names whose unit is remembered."""
 
 
 class Registry:
@@ -38,8 +34,6 @@ class Registry:
         self.problems: list[Problem] = []
         self.collectors: Mapping[str, type[Collector]] = self._load("collectors", collectors_path, Collector)
         self.handlers: Mapping[str, type[Handler]] = self._load("handlers", handlers_path, Handler)
-        self._patterns: dict[type[Collector], list[tuple[re.Pattern[str], Metric]]] = {}
-        self._units: dict[tuple[str, str], str] = {}
         self._paths = {cls.path.lower(): cls for cls in self.collectors.values()}
 
     @property
@@ -55,31 +49,6 @@ class Registry:
     def by_path(self, word: str) -> type[Collector] | None:
         """Return the collector of this path word (`iostat`)."""
         return self._paths.get(word.lower())
-
-    def metric(self, word: str, name: str) -> Metric | None:
-        """Return the declared metric that a name of a collector belongs to: itself, or its pattern (`*.rx_byte`)."""
-        cls = self.by_path(word)
-        if cls is None:
-            return None
-        return next((metric for pattern, metric in self._declared(cls) if pattern.fullmatch(name)), None)
-
-    def unit(self, word: str, name: str) -> str:
-        """Return the unit of a collector's series; '' when it was not declared."""
-        key = (word, name)
-        if key not in self._units:
-            if len(self._units) >= CACHE:
-                self._units.clear()
-            metric = self.metric(word, name)
-            self._units[key] = metric.unit if metric else ""
-        return self._units[key]
-
-    def _declared(self, cls: type[Collector]) -> list[tuple[re.Pattern[str], Metric]]:
-        if cls not in self._patterns:
-            declared = [value for base in cls.__mro__ for value in vars(base).values() if isinstance(value, Metric)]
-            self._patterns[cls] = [
-                (re.compile(re.escape(metric.name).replace(r"\*", "(.+)"), re.DOTALL), metric) for metric in declared
-            ]
-        return self._patterns[cls]
 
     def collector(self, name: str) -> type[Collector] | None:
         return find(self.collectors, name)
