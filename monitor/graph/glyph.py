@@ -1,0 +1,100 @@
+"""Text as coverage: the bundled monospaced font, drawn by matplotlib's font engine, character by character."""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.ft2font import FT2Font, LoadFlags
+from numpy.typing import NDArray
+
+from monitor.graph.picture import Font, cell
+
+Coverage = NDArray[np.uint8]
+BUNDLED = Path(matplotlib.get_data_path(), "fonts", "ttf")
+# Fonts that Debian and others bring for what the bundled one lacks, in the order of preference.
+FALLBACKS = (
+    Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
+    Path("/usr/share/fonts/opentype/ipafont-gothic/ipag.ttf"),
+    Path("/usr/share/fonts/truetype/fonts-japanese-gothic.ttf"),
+    Path("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"),
+    Path("/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf"),
+    Path("/usr/share/fonts/truetype/unifont/unifont.ttf"),
+)
+ASCENT = 0.97  # of the size: how far the base line lies below the top of the line
+
+# A font holds the glyph it drew last, so that one thread at a time may use the fonts.
+_drawing = threading.Lock()
+
+
+@lru_cache(maxsize=4096)
+def image(text: str, font: Font) -> Coverage:
+    """Return how much of each pixel of a line of text is ink, 0 to 255; the array is `font.line` high."""
+    advance = font.advance
+    cells = [(character, cell(character)) for character in text]
+    drawn = np.zeros((font.line, advance * sum(size for _, size in cells)), dtype=np.uint8)
+    x = 0
+    for character, size in cells:
+        glyph = _glyph(character, font, size)
+        # what joins the character before it is drawn over that
+        at = x if size else max(0, x - advance)
+        part = drawn[:, at : at + glyph.shape[1]]
+        np.maximum(part, glyph[:, : part.shape[1]], out=part)
+        x += size * advance
+    drawn.flags.writeable = False
+    return drawn
+
+
+@lru_cache(maxsize=8192)
+def _glyph(character: str, font: Font, size: int) -> Coverage:
+    """Return a character, cut to its cells."""
+    image = np.zeros((font.line, font.advance * max(1, size)), dtype=np.uint8)
+    if character.isspace():
+        return image
+    with _drawing:
+        face = _face(character, font)
+        if face is None:
+            return _missing(image)
+        face.set_size(font.size, 72)
+        face.set_text(character, 0.0, LoadFlags.FORCE_AUTOHINT)
+        face.draw_glyphs_to_bitmap(antialiased=True)
+        ink = np.asarray(face.get_image())
+        descent, left = face.get_descent() / 64, face.get_bitmap_offset()[0] / 64
+    top = round(font.size * ASCENT) - (ink.shape[0] - round(descent))
+    # a glyph that is higher than the line is moved into it, then cut
+    top = max(0, min(top, font.line - ink.shape[0]))
+    x = max(0, round(left))
+    ink = ink[: font.line - top, : image.shape[1] - x]
+    image[top : top + ink.shape[0], x : x + ink.shape[1]] = ink
+    return image
+
+
+def _missing(image: Coverage) -> Coverage:
+    """Return an empty box for a character that no font has."""
+    height, width = image.shape
+    top, bottom, right = height // 5, height - height // 5, max(1, width - 1)
+    image[top:bottom, :right] = 160
+    image[top + 1 : bottom - 1, 1 : right - 1] = 0
+    return image
+
+
+def _face(character: str, font: Font) -> FT2Font | None:
+    first = _open(BUNDLED / ("DejaVuSansMono-Bold.ttf" if font.bold else "DejaVuSansMono.ttf"))
+    code = ord(character)
+    if first.get_char_index(code):
+        return first
+    others = (_open(path) for path in (BUNDLED / "DejaVuSans.ttf", *_installed()))
+    return next((face for face in others if face.get_char_index(code)), None)
+
+
+@lru_cache(maxsize=1)
+def _installed() -> tuple[Path, ...]:
+    return tuple(path for path in FALLBACKS if path.is_file())
+
+
+@lru_cache(maxsize=16)
+def _open(path: Path) -> FT2Font:
+    return FT2Font(str(path), hinting_factor=1)
