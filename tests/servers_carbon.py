@@ -37,7 +37,7 @@ LOG_UPDATES = False
 LOG_CREATES = False
 LOG_LISTENER_CONN_SUCCESS = False
 """
-SCHEMAS = "[default]\npattern = .*\nretentions = 60s:7d\n"
+SCHEMAS = "[default]\npattern = .*\nretentions = {retentions}\n"
 # whisper is a library of Debian's own Python
 FETCH = """
 import json, sys, whisper
@@ -49,14 +49,14 @@ print(json.dumps([[start + i * step, v] for i, v in enumerate(values) if v is no
 class Carbon:
     """Starts on the same port again after `stop` or `kill`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, retentions: str = "60s:7d") -> None:
         self.directory = directory
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
         config = CONFIG.format(directory=directory, port=self.port, query_port=free_port())
         (directory / "carbon.conf").write_text(config)
-        (directory / "storage-schemas.conf").write_text(SCHEMAS)
+        (directory / "storage-schemas.conf").write_text(SCHEMAS.format(retentions=retentions))
 
     def start(self) -> Carbon:
         program = need("carbon-cache")
@@ -106,9 +106,9 @@ class Carbon:
 
 
 @contextlib.contextmanager
-def carbon(directory: Path, started: bool = True) -> Iterator[Carbon]:
+def carbon(directory: Path, started: bool = True, retentions: str = "60s:7d") -> Iterator[Carbon]:
     """A carbon-cache that is stopped at the end."""
-    one = Carbon(directory)
+    one = Carbon(directory, retentions)
     try:
         yield one.start() if started else one
     finally:
