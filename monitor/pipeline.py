@@ -17,9 +17,9 @@ from monitor.rates import Rates, Undo, wrong_text
 __all__ = ["Busy", "Pipeline", "PipelineStats"]
 
 NUMBERS = {int, float, type(None)}
-SLICE_VALUES = 10_000
-SLICE_EFFORT = 12.0
-"""How much work is done before the loop gets its turn: about 3 ms."""
+SLICE_VALUES = 5_000
+SLICE_EFFORT = 8.0
+"""How much work is done before the loop gets its turn: about 2 ms."""
 YEAR_9999 = 253402300800.0
 MAX_INTERVAL = 366 * 86400.0
 MAX_META = 4096

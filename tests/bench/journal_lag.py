@@ -38,7 +38,7 @@ def saturate(loop: asyncio.AbstractEventLoop, until: asyncio.Event) -> None:
 
 
 async def commit_times(directory: Path, *, commits: int, batches: int = 50, seconds: float = 20.0) -> list[float]:
-    """Return the seconds that each commit of so many batches of 50 values took; one that is not over after `seconds` is the last."""
+    """Return the seconds of each commit of so many batches of 50 values; one not over after `seconds` is the last."""
     journal = Journal(directory, max_wait=seconds)
     await journal.open()
     pipeline, end = Pipeline(Rates(), journal), asyncio.Event()
