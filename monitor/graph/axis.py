@@ -11,6 +11,7 @@ LARGEST = 1e200
 SMALLEST = 1e-200
 FINEST = 1e-3  # a range narrower than this part of its numbers is widened, or labels would not tell ticks apart
 MARGIN = 1e-9
+ROOM = 0.02  # of the range stays free beyond the data
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +43,17 @@ def value_axis(
     """
     hard_low, hard_high = rigid and lower is not None, rigid and upper is not None
     low, high = _range(low, high, lower, upper, hard_low, hard_high)
-    step = _step((high - low) / max(1, most), base)
-    fine = _minor(step, (high - low) / max(1, most_minor), base)
+    used = scale(max(abs(low), abs(high)), base, unit)
+    shown = _step((high - low) / max(1, most) / used.divisor)
+    step = shown * used.divisor
+    fine = _minor(shown, (high - low) / max(1, most_minor) / used.divisor) * used.divisor
     if not hard_low:
         low = math.floor(low / fine + MARGIN) * fine
     if not hard_high:
         high = math.ceil(high / fine - MARGIN) * fine
     first, last = math.ceil(low / step - MARGIN), math.floor(high / step + MARGIN)
     values = [i * step for i in range(first, last + 1)]
-    used = scale(max(abs(low), abs(high)), base, unit)
-    decimals = max(0, min(6, -math.floor(math.log10(step / used.divisor) + MARGIN)))
-    if base == 1024 and step < used.divisor:
-        decimals = min(3, max(1, decimals))
+    decimals = next((places for places in range(6) if abs(round(shown, places) - shown) < shown * 1e-6), 6)
     ticks = tuple((value, _label(value, used.divisor, decimals, used.prefix)) for value in values)
     first, last = math.ceil(low / fine - MARGIN), math.floor(high / fine + MARGIN)
     known = set(values)
@@ -82,24 +82,23 @@ def _range(
             low -= room
         if not held_high or high <= low:
             high = max(high, low) + room
+    else:
+        room = (high - low) * ROOM
+        low = low - room if not hard_low and low < min(0.0, math.inf if math.isnan(least) else least) else low
+        high = high + room if not hard_high and not high <= most else high
     return low, high
 
 
-def _step(least: float, base: int) -> float:
+def _step(least: float) -> float:
     """Return the smallest round number that is at least `least`."""
-    if base == 1024 and least >= 1:
-        return float(2 ** math.ceil(math.log2(least) - MARGIN))
     power = 10.0 ** math.floor(math.log10(least))
-    return next(step for times in (1, 2, 5, 10) if (step := times * power) >= least * (1 - MARGIN))
+    return next(step for times in (1, 2, 2.5, 5, 10) if (step := times * power) >= least * (1 - MARGIN))
 
 
-def _minor(step: float, least: float, base: int) -> float:
+def _minor(step: float, least: float) -> float:
     """Return a round part of the step, at least `least`."""
-    if base == 1024 and step > 1:
-        parts: tuple[int, ...] = (4, 2)
-    else:
-        lead = round(step / 10.0 ** math.floor(math.log10(step) + MARGIN))
-        parts = (4, 2) if lead == 2 else (5,) if lead == 5 else (5, 2)
+    lead = round(step / 10.0 ** math.floor(math.log10(step) + MARGIN), 1)
+    parts = (4, 2) if lead == 2 else (5, 2) if lead == 1 else (5,)
     return next((step / part for part in parts if step / part >= least), step)
 
 
@@ -107,8 +106,5 @@ def _label(value: float, divisor: float, decimals: int, prefix: str) -> str:
     if value == 0:
         return "0"
     number = value / divisor
-    if abs(number) >= 1e6 or abs(number) < 1e-5:
-        digits = f"{number:.4g}"
-    else:
-        digits = f"{number:.{decimals}f}"
+    digits = f"{number:.4g}" if not 1e-5 <= abs(number) < 1e6 else f"{number:.{decimals}f}"
     return f"{digits} {prefix}".rstrip()

@@ -62,7 +62,8 @@ def _glyph(character: str, font: Font, size: int) -> Coverage:
         face.set_text(character, 0.0, LoadFlags.FORCE_AUTOHINT)
         face.draw_glyphs_to_bitmap(antialiased=True)
         ink = np.asarray(face.get_image())
-        descent, left = face.get_descent() / 64, face.get_bitmap_offset()[0] / 64
+        descent = face.get_descent() / 64
+        left = face.load_char(ord(character), LoadFlags.FORCE_AUTOHINT).horiBearingX / 64
     top = round(font.size * ASCENT) - (ink.shape[0] - round(descent))
     # a glyph that is higher than the line is moved into it, then cut
     top = max(0, min(top, font.line - ink.shape[0]))

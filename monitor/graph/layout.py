@@ -264,7 +264,7 @@ def _value_axis(graph: Graph, drawn: Sequence[_Drawn], peak: Floats | None, pixe
         rigid=graph.rigid,
         base=graph.base,
         unit=graph.unit,
-        most=max(1, pixels // round(sizes.axis.line * 1.5)),
+        most=max(1, pixels // round(sizes.axis.line * 1.2)),
         most_minor=max(1, pixels // sizes.px(6)),
     )
 

@@ -12,7 +12,7 @@ from monitor.batch import Floats
 from monitor.graph.colour import Colour
 from monitor.graph.model import Graph, Item
 from monitor.graph.picture import Box, Font, LegendRow, Rect, Text, cells, shortened
-from monitor.graph.units import split
+from monitor.graph.units import split, text
 
 BETWEEN = 2  # empty cells between two columns
 MARK = 2  # cells of the coloured box with the room after it
@@ -48,15 +48,12 @@ def legend_row(graph: Graph, item: Item, colour: Colour, values: Floats, peaks: 
     """Return an item's numbers: Cur is the last known value, Max that of the peaks where there are any."""
     known = values[np.isfinite(values)]
     high = known if peaks is None else peaks[np.isfinite(peaks)]
-    numbers = {}
+    numbers: dict[str, float] = {}
     for column in graph.legend:
         function = FUNCTIONS[column]
         used = high if function is _max and len(high) else known
         numbers[column] = function(used) if len(used) else math.nan
-    texts = {
-        column: " ".join(part for part in split(value, graph.base, graph.unit) if part)
-        for column, value in numbers.items()
-    }
+    texts = {column: text(value, graph.base, graph.unit) for column, value in numbers.items()}
     return LegendRow(item.legend, colour, numbers, texts)
 
 
@@ -89,9 +86,9 @@ def place(
     The first font is used in which all fits; then names are shortened, then columns are left out from the right.
     """
     columns = []
-    for name in graph.legend:
-        parts = [split(row.numbers[name], graph.base, graph.unit) for row in rows]
-        columns.append(_Column(name, tuple(part[0] for part in parts), tuple(part[1] for part in parts)))
+    for head in graph.legend:
+        parts = [split(row.numbers[head], graph.base, graph.unit) for row in rows]
+        columns.append(_Column(head, tuple(part[0] for part in parts), tuple(part[1] for part in parts)))
     longest = max((cells(row.legend) for row in rows), default=0)
 
     def wide(names: int) -> int:
@@ -119,8 +116,8 @@ def place(
         top = y + (font.line - side + 1) // 2
         mark = Rect(area.left, top, min(area.right, area.left + side), top + side)
         boxes.append(Box(mark, row.colour.on_white()))
-        if text := shortened(row.legend, names):
-            texts.append(Text(area.left + MARK * advance, y, text, font, colour))
+        if name := shortened(row.legend, names):
+            texts.append(Text(area.left + MARK * advance, y, name, font, colour))
         for column, stop in zip(columns, stops, strict=True):
             texts.append(Text(stop, y, column.cell(i), font, colour, "right"))
         y += line

@@ -19,7 +19,7 @@ FARTHEST = 250_000_000_000  # beyond it datetime ends
 class Every(NamedTuple):
     """A rhythm of ticks: so many seconds, days, weeks, months or years."""
 
-    count: int
+    number: int
     unit: str
 
 
@@ -61,7 +61,7 @@ LADDER = (
     Rung(Every(1, "day"), Every(6 * HOUR, "s"), Every(1, "week"), "weekday", 6, DAY),
     Rung(Every(2, "day"), Every(1, "day"), Every(1, "week"), "date", 6, 2 * DAY),
     Rung(Every(1, "week"), Every(1, "day"), Every(1, "month"), "date", 6, 7 * DAY),
-    Rung(Every(1, "month"), Every(1, "week"), Every(1, "year"), "month", 4, 28 * DAY),
+    Rung(Every(1, "month"), Every(1, "week"), Every(1, "year"), "month", 3, 28 * DAY),
     Rung(Every(3, "month"), Every(1, "month"), Every(1, "year"), "month", 4, 90 * DAY),
     Rung(Every(6, "month"), Every(1, "month"), Every(1, "year"), "month", 4, 181 * DAY),
     *(
@@ -94,7 +94,7 @@ def time_axis(start: int, end: int, *, zone: ZoneInfo, characters: float) -> Tim
     minor = tuple(tick for tick in _ticks(rung.minor, start, end, zone) if tick not in taken)
     shown = frozenset(rules)
     inner = tuple(tick for tick in major if tick not in shown)
-    if rung.form in CENTRED and rung.major.count == 1:
+    if rung.form in CENTRED and rung.major.number == 1:
         labels = tuple(_centred(rung, start, end, zone, second))
     else:
         labels = tuple((tick, _text(tick, rung.form, zone)) for tick in major)
@@ -129,7 +129,7 @@ def _text(tick: float, form: str, zone: ZoneInfo) -> str:
 
 def _ticks(every: Every, start: int, end: int, zone: ZoneInfo) -> Iterator[int]:
     """Yield the times of a rhythm from `start` to `end`, both included."""
-    found = _within_days(every.count, start, end, zone) if every.unit == "s" else _dates(every, start, end, zone)
+    found = _within_days(every.number, start, end, zone) if every.unit == "s" else _dates(every, start, end, zone)
     yield from (tick for tick in found if start <= tick <= end)
 
 
@@ -148,21 +148,21 @@ def _first(every: Every, day: date) -> date:
     """Return the day on which the period of a rhythm that holds `day` begins."""
     if every.unit in ("day", "week"):
         # day 1 of the calendar was a Monday
-        back = (day.toordinal() - 1) % (every.count if every.unit == "day" else 7 * every.count)
+        back = (day.toordinal() - 1) % (every.number if every.unit == "day" else 7 * every.number)
         return date.fromordinal(max(1, day.toordinal() - back))
     if every.unit == "month":
-        return date(day.year, (day.month - 1) // every.count * every.count + 1, 1)
-    return date(max(1, day.year // every.count * every.count), 1, 1)
+        return date(day.year, (day.month - 1) // every.number * every.number + 1, 1)
+    return date(max(1, day.year // every.number * every.number), 1, 1)
 
 
 def _next(every: Every, day: date) -> date | None:
     try:
         if every.unit in ("day", "week"):
-            return day + timedelta(days=every.count * (1 if every.unit == "day" else 7))
+            return day + timedelta(days=every.number * (1 if every.unit == "day" else 7))
         if every.unit == "month":
-            months = day.month - 1 + every.count
+            months = day.month - 1 + every.number
             return date(day.year + months // 12, months % 12 + 1, 1)
-        return date(day.year + every.count - (day.year % every.count), 1, 1)
+        return date(day.year + every.number - (day.year % every.number), 1, 1)
     except (OverflowError, ValueError):
         return None  # the calendar ends
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 LARGE = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 SMALL = ("", "m", "µ", "n", "p", "f")
 SHORT = {"bytes": "B", "byte": "B", "bytes/s": "B/s", "bits/s": "bit/s", "bits": "bit", "seconds": "s", "percent": "%"}
-UNSCALED = frozenset({"%"})
+SYMBOLS = frozenset({"%", "bit", "bit/s", "B", "B/s", "s", "ms", "µs", "Hz", "V", "A", "W", "J", "°C"})
+UNSCALED = frozenset({"%", "ms", "µs", "°C"})
 DIVIDED = frozenset({"s", "V", "A", "W"})  # 0.012 s is read as 12 ms, but 0.012 processes are not 12 m
-LONGEST = 7
 
 
 class Scale(NamedTuple):
@@ -24,9 +24,9 @@ ONE = Scale(1.0, "")
 
 
 def short(unit: str) -> str:
-    """Return a unit as it stands behind a number: abbreviated, or nothing when it is too long for that."""
+    """Return a unit as it stands behind a number: its symbol, or nothing when it is a word ("2.10 k" files)."""
     unit = SHORT.get(unit, unit)
-    return unit if len(unit) <= LONGEST else ""
+    return unit if unit in SYMBOLS else ""
 
 
 def scale(value: float, base: int, unit: str) -> Scale:
