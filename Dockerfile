@@ -1,8 +1,8 @@
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
-# Only for builds behind a proxy with an own certificate; empty elsewhere.
-ARG SSL_CERT_FILE=""
+# Only for builds behind a proxy with a certificate of its own: the path of a bundle that BASE or a mount brings.
+ARG PIP_CERT
 WORKDIR /src
 RUN python3 -m venv /opt/monitor
 # The dependencies change seldom: they are a layer of their own.
