@@ -105,10 +105,12 @@ async def test_a_source_waits_for_its_own_state_only(tmp_path: Path) -> None:
         await one.prime.snapshot()
     async with running(tmp_path, primed=False) as one:
         priming = asyncio.create_task(one.prime.prime())
-        reasons = await one.pipeline.accept([batch(120, host, c=60) for host in (hosts[-1], "new")])
-        assert reasons == [None, None]
+        await one.prime.ready([Source(hosts[-1], "app")])
+        assert Source(hosts[-1], "app") in one.rates
         assert not one.prime.done
         assert len(one.rates) < 3000
+        reasons = await one.pipeline.accept([batch(120, host, c=60) for host in (hosts[-1], "new")])
+        assert reasons == [None, None]
         await priming
         assert len(one.rates) == 3001
         await one.pipeline.accept([batch(180, hosts[-1], c=180)])
@@ -163,17 +165,22 @@ async def test_it_keeps_a_snapshot_every_minute_and_one_at_the_end(tmp_path: Pat
         await wake.wait()
         wake.clear()
 
-    one.prime.sleep, one.prime.clock = sleep, lambda: 1e6
+    now = 1e6
+    one.prime.sleep, one.prime.clock = sleep, lambda: now
     await one.journal.open()
     one.prime.start()
     assert await asyncio.wait_for(naps.get(), 5) == 60
-    await one.pipeline.accept([batch(60, "silent", g=1), batch(1e6, g=1)])
+    await one.pipeline.accept([batch(1e6, "silent", g=1)])
     wake.set()
     await asyncio.wait_for(naps.get(), 5)
     assert one.prime.snapshots == 1
+    now += 7201
+    await one.pipeline.accept([batch(now, g=1)])
+    wake.set()
+    await asyncio.wait_for(naps.get(), 5)
     assert Source("silent", "app") not in one.rates
     await one.prime.close()
-    assert one.prime.snapshots == 2
+    assert one.prime.snapshots == 3
     await one.journal.close()
 
 

@@ -241,13 +241,22 @@ def test_an_interval_that_is_not_told_is_found_by_three_deltas() -> None:
 def test_a_silent_source_is_forgotten_and_a_slow_one_is_not() -> None:
     rates = Rates(keep=7200)
     rates.apply([report(0, A, 60, g=(GAUGE, 1)), report(0, B, 86400, g=(GAUGE, 1))])
-    assert rates.expire(7200)
+    assert rates.expire(100_000)
+    assert rates.expire(107_200)
     assert A in rates
-    assert rates.expire(7201)
+    assert rates.expire(107_201)
     assert A not in rates
     assert B in rates
     assert rates.stats.series == 1
     same(series(rates, report(7300, g=(GAUGE, 2))), {"g": [(7300, 7240, 2)]})
+
+
+def test_a_source_that_sends_old_reports_is_not_silent() -> None:
+    rates = Rates(keep=7200)
+    for turn in range(5):
+        series(rates, report(60.0 * turn, g=(GAUGE, 1)))
+        assert rates.expire(1e9 + 7000 * turn)
+    assert A in rates
 
 
 def test_a_source_that_changes_all_its_names_again_and_again_stays_bounded() -> None:

@@ -44,7 +44,19 @@ class Places(Protocol):
 class Known:
     """One source. `table` and `slot` are the row of its newest report, which `rows` holds too."""
 
-    __slots__ = ("deltas", "interval", "last_interval", "newest", "rows", "slot", "source", "table", "uptime", "wave")
+    __slots__ = (
+        "deltas",
+        "interval",
+        "last_interval",
+        "newest",
+        "rows",
+        "seen",
+        "slot",
+        "source",
+        "table",
+        "uptime",
+        "wave",
+    )
 
     def __init__(self, source: Source, table: Table, slot: int) -> None:
         self.source = source
@@ -52,6 +64,7 @@ class Known:
         self.slot = slot
         self.rows = [(table, slot)]
         self.newest = -math.inf
+        self.seen = -math.inf
         self.interval = 0.0
         self.last_interval = 0.0
         self.deltas: tuple[float, ...] = ()

@@ -37,6 +37,7 @@ class Rates:
         self._tables: dict[Layout, list[Table]] = {}
         self._sources: dict[Source, Known] = {}
         self._unvisited: list[Source] = []
+        self._now = -math.inf
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -98,6 +99,7 @@ class Rates:
             known = self._sources.get(batch.source)
             if known is None:
                 known = self._add(batch.source, plan.layout, undo)
+            known.seen = self._now
             interval, time = batch.interval, batch.time
             if not interval > 0:
                 interval = known.learn_interval(time, self.interval)
@@ -160,12 +162,16 @@ class Rates:
 
     def expire(self, now: float, limit: int = 2000) -> bool:
         """Forget the silent ones among the next `limit` sources; return whether the round is complete."""
+        self._now = now
         if not self._unvisited:
             self._unvisited = list(self._sources)
         for source in self._unvisited[-limit:]:
             known = self._sources.get(source)
-            if known is not None and now - known.newest > max(self.keep, 4 * heartbeat(known.last_interval)):
-                self.forget(source)
+            if known is not None:
+                # by when it reported, not by what it stamped: it may be sending what is days old
+                known.seen = now if known.seen == -math.inf else known.seen
+                if now - known.seen > max(self.keep, 4 * heartbeat(known.last_interval)):
+                    self.forget(source)
         del self._unvisited[-limit:]
         if self._unvisited:
             return False
