@@ -79,7 +79,7 @@ def _range(
         held_low, held_high = hard_low or low == least, hard_high or high == most
         room = narrow if size == 0 else max(narrow, size * 0.05)
         if not held_low and size:
-            low -= room
+            low = min(low, high) - room
         if not held_high or high <= low:
             high = max(high, low) + room
     else:

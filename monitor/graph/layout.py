@@ -159,7 +159,8 @@ def layout(
         marks, names = place(graph, [one.row for one in drawn], area, sizes.legend, INK, SOFT_INK)
         boxes += marks
         texts += names
-    shapes = _shapes(drawn, peak, axis, plot, seconds=end - start, step=step, sizes=sizes)
+    with np.errstate(all="ignore"):
+        shapes = _shapes(drawn, peak, axis, plot, seconds=end - start, step=step, sizes=sizes)
     rows = tuple(one.row for one in drawn)
     return Picture(
         total, frame.height, BACKGROUND, plot, axis, tuple(grid), shapes, tuple(boxes), tuple(texts), rows, has_data
@@ -355,9 +356,9 @@ def _shapes(
             y = np.floor(rows(end)) + thin / 2
             inside = (end >= axis.low) & (end <= axis.high)
             ends.append(np.where(inside, np.clip(y, plot.top + thin / 2, plot.bottom - thin / 2), y))
-        return Stroke(polyline(columns, *ends, shortest=3 * thin), shade, thin)
+        return Stroke(polyline(columns, *ends, shortest=5 * thin), shade, thin)
 
-    areas: list[Fill | Stroke] = []
+    areas: list[Fill] = []
     covered = np.zeros(len(columns.left), dtype=bool)
     for one in reversed(drawn):
         if one.bottom is None:
@@ -376,7 +377,9 @@ def _shapes(
             covered = np.zeros(len(columns.left), dtype=bool)
         if known.any():
             areas.append(Fill(polygon(columns, np.where(known, top, bottom), bottom), one.colour))
-    lines = [stroke(one.values, one.colour) for one in drawn if one.bottom is None and isinstance(one.item, Line)]
+    lines = [
+        stroke(one.values, one.colour) for one in drawn if isinstance(one.item, Line) and np.isfinite(one.values).any()
+    ]
     if peak is not None:
         lines.append(stroke(peak, PEAK))
     return (*reversed(areas), *lines)

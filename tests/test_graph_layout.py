@@ -1,0 +1,302 @@
+"""Layouts as text: every case of CASES has its expected picture in cases/graph/NAME.txt (rewritten by --golden)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from monitor.graph.expr import Name
+from monitor.graph.layout import layout
+from monitor.graph.model import Area, Graph, Line, Stack
+from monitor.graph.picture import Fill, Picture, Stroke
+
+GOLDEN = Path(__file__).parent / "cases" / "graph"
+END = int(datetime(2026, 11, 21, 4, tzinfo=ZoneInfo("Europe/Berlin")).timestamp())
+HOUR, DAY = 3600, 86400
+
+TRAFFIC = Graph(
+    "traffic",
+    "Traffic",
+    Area(8 * Name("tx"), "Outbound", "00cc00b4"),
+    Line(8 * Name("rx"), "Inbound", "0000ffb4"),
+    unit="bit/s",
+    legend=("Max", "Average", "Current"),
+)
+CPU = Graph("cpu", "CPU usage", *map(Stack, ("user", "system", "iowait", "steal")), unit="%", upper=100)
+MEMORY = Graph("memory", "Memory", Stack("used"), Stack("cached"), Line("swap"), unit="bytes", base=1024)
+BOTH_WAYS = Graph("both", "Out above, in below", Area("tx", "out"), Area(-1 * Name("rx"), "in"), unit="bytes/s")
+TEMPERATURE = Graph("temperature", "Temperature", Line("inlet"), unit="°C", lower=None)
+CLASSES = Graph("files", "Files by size", *(Stack(f"c{i}", f"~{2**i} KB") for i in range(12)), unit="files")
+
+
+def wave(count: int, low: float, high: float, turns: float = 1.0) -> np.ndarray:
+    return low + (high - low) * (0.5 - 0.5 * np.cos(np.arange(count) / count * 2 * math.pi * turns))
+
+
+def traffic(count: int, turns: float = 1.0) -> dict[str, np.ndarray]:
+    return {"tx": wave(count, 4e6, 110e6, turns), "rx": wave(count, 1e6, 20e6, turns)}
+
+
+def gap(series: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    for values in series.values():
+        values[len(values) // 3 : len(values) // 2] = np.nan
+    return series
+
+
+def single(count: int) -> dict[str, np.ndarray]:
+    series = {"tx": np.full(count, np.nan), "rx": np.full(count, np.nan)}
+    series["tx"][count // 2], series["rx"][count // 2] = 1e6, 2e6
+    return series
+
+
+@dataclass(frozen=True)
+class Case:
+    graph: Graph
+    series: dict[str, np.ndarray]
+    span: int
+    step: int
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def layout(self) -> Picture:
+        options = {"width": 580, "height": 203, "tz": "Europe/Berlin", "end": END} | self.more
+        return layout(self.graph, self.series, start=options["end"] - self.span, step=self.step, **options)
+
+
+AUTUMN = int(datetime(2026, 10, 25, 12, tzinfo=ZoneInfo("Europe/Berlin")).timestamp())
+SPRING = int(datetime(2026, 3, 29, 12, tzinfo=ZoneInfo("Europe/Berlin")).timestamp())
+CASES = {
+    "traffic": Case(TRAFFIC, gap(traffic(396)), 33 * HOUR, 300),
+    "more_points_than_pixels": Case(TRAFFIC, traffic(1440), DAY, 60),
+    "cpu_stacked": Case(
+        CPU,
+        {"user": wave(288, 5, 50), "system": wave(288, 2, 15), "iowait": wave(288, 0, 5), "steal": np.zeros(288)},
+        DAY,
+        300,
+    ),
+    "base_1024": Case(
+        MEMORY,
+        {"used": wave(288, 3e9, 4e9), "cached": np.full(288, 8.0 * 2**30), "swap": np.full(288, 5e8)},
+        DAY,
+        300,
+    ),
+    "no_data": Case(TRAFFIC, {}, DAY, 300),
+    "one_point": Case(TRAFFIC, single(288), DAY, 300),
+    "negative": Case(BOTH_WAYS, traffic(288), DAY, 300),
+    "constant": Case(TEMPERATURE, {"inlet": np.full(288, 42.5)}, DAY, 300),
+    "zero": Case(TRAFFIC, {"tx": np.zeros(288), "rx": np.zeros(288)}, DAY, 300),
+    "many_rows": Case(CLASSES, {f"c{i}": wave(48, 0, 1000 * (i + 1)) for i in range(12)}, DAY, 1800),
+    "five_minutes": Case(TRAFFIC, traffic(30), 300, 10),
+    "one_hour": Case(TRAFFIC, traffic(60), HOUR, 60),
+    "four_hours": Case(TRAFFIC, traffic(240), 4 * HOUR, 60),
+    "three_days": Case(TRAFFIC, traffic(432, 3), 3 * DAY, 600),
+    "week_with_peaks": Case(
+        TRAFFIC, traffic(336, 7), 7 * DAY, 1800, {"peaks": {"tx": wave(336, 5e6, 130e6, 7), "rx": wave(336, 1e6, 30e6)}}
+    ),
+    "two_weeks": Case(TRAFFIC, traffic(336, 14), 14 * DAY, HOUR),
+    "month": Case(TRAFFIC, traffic(372, 31), 31 * DAY, 7200),
+    "year": Case(TRAFFIC, traffic(365, 12), 365 * DAY, DAY),
+    "three_years": Case(TRAFFIC, traffic(1095, 3), 3 * 365 * DAY, DAY),
+    "clock_set_back": Case(TRAFFIC, traffic(288), DAY, 300, {"end": AUTUMN}),
+    "clock_set_forward": Case(TRAFFIC, traffic(288), DAY, 300, {"end": SPRING}),
+    "clock_set_back_close": Case(TRAFFIC, traffic(180), 3 * HOUR, 60, {"end": AUTUMN - 9 * HOUR}),
+    "plot_size": Case(
+        CPU, {"user": wave(288, 5, 50)}, DAY, 300, {"whole": False, "width": 460, "height": 100, "title": "Day www1"}
+    ),
+    "small": Case(TRAFFIC, traffic(144), DAY // 2, 300, {"width": 205, "height": 175}),
+    "zoomed": Case(TRAFFIC, traffic(396), 33 * HOUR, 300, {"zoom": 2}),
+    "long_title": Case(TRAFFIC, traffic(288), DAY, 300, {"title": "配信サーバー traffic " + "of a long name " * 9}),
+}
+
+
+def describe(picture: Picture) -> Iterator[str]:
+    """Yield a picture as text that a person can check."""
+    yield f"picture {picture.width} x {picture.height}, plot {'-'.join(map(str, picture.plot))}"
+    axis = picture.axis
+    yield f"y from {axis.low:.10g} to {axis.high:.10g}: {', '.join(text for _, text in axis.ticks)}"
+    for colour in dict.fromkeys(str(box.colour) for box in picture.boxes[1:]):
+        lines = [box.rect for box in picture.boxes[1:] if str(box.colour) == colour]
+        yield f"grid {colour} x {[rect.left for rect in lines if rect.width == 1]}"
+        yield f"grid {colour} y {[rect.top for rect in lines if rect.height == 1]}"
+    for text in picture.texts:
+        where = f"{text.x},{text.y} {text.align}{' upright' if text.upright else ''} {text.font.size}px"
+        yield f"text {where:28} {text.colour} |{text.text}|"
+    for shape in picture.shapes:
+        x, y = shape.points[:, 0], shape.points[:, 1]
+        known = np.isfinite(y)
+        kind = "fill" if isinstance(shape, Fill) else f"line {shape.width:g}px"
+        yield (
+            f"{kind} {shape.colour} of {len(y)} points ({len(y) - known.sum()} in gaps): "
+            f"x {x[known].min():.1f}..{x[known].max():.1f}, y {y[known].min():.1f}..{y[known].max():.1f}, "
+            f"mean {y[known].mean():.2f}"
+        )
+    for row in picture.legend:
+        numbers = ", ".join(f"{name} {value:.10g} = {row.texts[name]!r}" for name, value in row.numbers.items())
+        yield f"legend {row.colour} {row.legend!r}: {numbers}"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_layout_is_as_it_was_approved(name: str, golden: bool) -> None:
+    got = "\n".join(describe(CASES[name].layout())) + "\n"
+    path = GOLDEN / f"{name}.txt"
+    if golden:
+        path.write_text(got)
+    assert got == path.read_text()
+
+
+def test_every_approved_layout_has_its_case() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.txt")} == set(CASES)
+
+
+def line(values: list[float], width: int = 580, **more: Any) -> tuple[Picture, Stroke]:
+    graph = Graph("g", "", Line("a"), **more)
+    picture = layout(graph, {"a": np.array(values)}, start=0, end=60 * len(values), step=60, width=width, height=203)
+    (shape,) = picture.shapes
+    assert isinstance(shape, Stroke)
+    return picture, shape
+
+
+def value_at(picture: Picture, y: float) -> float:
+    axis, plot = picture.axis, picture.plot
+    return axis.low + (plot.bottom - y) / plot.height * (axis.high - axis.low)
+
+
+def test_peaks_stay_visible_when_a_pixel_holds_many_points() -> None:
+    values = [1.0] * 20_000
+    values[7_777], values[12_345] = 100.0, -50.0
+    picture, shape = line(values)
+    a_pixel = (picture.axis.high - picture.axis.low) / picture.plot.height
+    assert abs(value_at(picture, np.nanmin(shape.points[:, 1])) - 100) <= a_pixel
+    assert abs(value_at(picture, np.nanmax(shape.points[:, 1])) - -50) <= a_pixel
+    assert len(shape.points) <= 2 * picture.plot.width
+
+
+def test_peaks_of_areas_stay_visible_above_and_below_zero() -> None:
+    values = np.ones(20_000)
+    values[7_777], values[12_345] = 100.0, -50.0
+    picture = layout(Graph("g", "", Area("a")), {"a": values}, start=0, end=1_200_000, step=60, width=580, height=203)
+    (shape,) = picture.shapes
+    a_pixel = (picture.axis.high - picture.axis.low) / picture.plot.height
+    assert abs(value_at(picture, shape.points[:, 1].min()) - 100) <= a_pixel
+    assert abs(value_at(picture, shape.points[:, 1].max()) - -50) <= a_pixel
+
+
+def test_a_gap_stays_a_gap() -> None:
+    values = [1.0] * 100
+    values[40:60] = [math.nan] * 20
+    picture, shape = line(values)
+    x = shape.points[:, 0][np.isfinite(shape.points[:, 1])]
+    left, width = picture.plot.left, picture.plot.width
+    assert not ((x > left + 0.4 * width + 1) & (x < left + 0.6 * width - 1)).any()
+
+
+def test_a_single_point_is_a_visible_dash() -> None:
+    values = [math.nan] * 2000
+    values[1000] = 1.0
+    _, shape = line(values)
+    x = shape.points[:, 0]
+    assert np.nanmax(x) - np.nanmin(x) >= 3
+
+
+def test_values_stand_where_their_bucket_is() -> None:
+    picture, shape = line([0.0, 10.0, 0.0, 0.0])
+    high = shape.points[shape.points[:, 1] == np.nanmin(shape.points[:, 1])]
+    left, width = picture.plot.left, picture.plot.width
+    assert high[:, 0].tolist() == [round(left + width / 4), round(left + width / 2)]
+
+
+def test_an_unknown_value_adds_nothing_to_its_stack() -> None:
+    graph = Graph("g", "", Stack("a"), Stack("b"), Stack("c"), upper=10)
+    series = {"a": np.array([2.0, 2.0]), "b": np.array([3.0, math.nan]), "c": np.array([4.0, 4.0])}
+    picture = layout(graph, series, start=0, end=120, step=60, width=580, height=203)
+    tops = [[value_at(picture, y) for y in shape.points[1:4:2, 1]] for shape in picture.shapes]
+    assert tops[0] == pytest.approx([2, 2], abs=0.1)
+    assert tops[1] == pytest.approx([5, 2], abs=0.1)  # unknown: an area without height
+    assert tops[2] == pytest.approx([9, 6], abs=0.1)
+
+
+def test_a_stack_starts_anew_on_an_area() -> None:
+    graph = Graph("g", "", Area("a"), Stack("a"), Area("a"), upper=10)
+    picture = layout(graph, {"a": np.array([3.0])}, start=0, end=60, step=60, width=580, height=203)
+    assert [value_at(picture, shape.points[0, 1]) for shape in picture.shapes] == pytest.approx([3, 6, 3], abs=0.1)
+
+
+def test_lines_lie_above_areas() -> None:
+    graph = Graph("g", "", Line("a"), Area("a"))
+    picture = layout(graph, {"a": np.ones(10)}, start=0, end=600, step=60, width=580, height=203)
+    assert [type(shape) for shape in picture.shapes] == [Fill, Stroke]
+
+
+def test_soft_limits_give_way_to_data_and_rigid_ones_do_not() -> None:
+    soft, _ = line([5.0, 250.0], lower=0, upper=100)
+    assert soft.axis.low == 0
+    assert soft.axis.high >= 250
+    rigid, shape = line([5.0, 250.0], lower=0, upper=100, rigid=True)
+    assert (rigid.axis.low, rigid.axis.high) == (0, 100)
+    assert shape.points[-1, 1] < rigid.plot.top  # cut off there, not drawn along the edge
+
+
+def test_limits_hold_without_data() -> None:
+    picture, _ = line([math.nan, 1.0], lower=0, upper=100)
+    assert (picture.axis.low, picture.axis.high) == (0, 100)
+    empty = layout(Graph("g", "", Line("a"), lower=-5, upper=20), {}, start=0, end=60, step=60, width=580, height=203)
+    assert (empty.axis.low, empty.axis.high) == (-5, 20)
+    assert [text.text for text in empty.texts if text.text == "no data"]
+    assert not empty.has_data
+
+
+def test_a_constant_line_alone_is_no_data() -> None:
+    graph = Graph("g", "", Line("a"), Line(100, "limit"))
+    empty = layout(graph, {}, start=0, end=60, step=60, width=580, height=203)
+    assert not empty.has_data
+    assert len(empty.shapes) == 1
+
+
+def test_the_legend_names_its_columns_as_the_graph_does() -> None:
+    picture, _ = line([1.0, 3.0, math.nan], legend=("Maximum", "Average", "Current"))
+    assert [text.text for text in picture.texts][-7:-4] == ["Maximum", "Average", "Current"]
+    assert dict(picture.legend[0].numbers) == {"Maximum": 3.0, "Average": 2.0, "Current": 3.0}
+    assert picture.legend[0].texts == {"Maximum": "3.00", "Average": "2.00", "Current": "3.00"}
+
+
+def test_a_whole_picture_has_its_size_until_the_legend_has_many_rows() -> None:
+    sizes = {}
+    for rows in (1, 2, 3, 4, 26):
+        graph = Graph("g", "t", *(Stack("a") for _ in range(rows)))
+        picture = layout(graph, {}, start=0, end=60, step=60, width=580, height=203)
+        sizes[rows] = picture.height
+        assert picture.width == 580
+        assert picture.plot.height >= 80
+    assert sizes[1] == sizes[2] == sizes[3] == 203 < sizes[4] < sizes[26]
+
+
+def test_a_plots_size_is_kept_when_that_is_asked_for() -> None:
+    for graph in (CPU, CLASSES, TEMPERATURE):
+        picture = layout(graph, {}, start=0, end=60, step=60, width=460, height=100, whole=False)
+        assert (picture.plot.width, picture.plot.height) == (460, 100)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"end": 0}, "start before an end"),
+        ({"end": 10**15}, "start before an end"),
+        ({"step": 0}, "step"),
+        ({"width": 3}, "width"),
+        ({"height": 99999}, "height"),
+        ({"zoom": 9.0}, "zoom"),
+        ({"tz": "Mars/Olympus"}, "Mars/Olympus"),
+        ({"tz": "../etc/passwd"}, "time zone"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_with_the_reason(wrong: dict[str, Any], said: str) -> None:
+    asked: dict[str, Any] = {"start": 0, "end": 60, "step": 60, "width": 580, "height": 203} | wrong
+    with pytest.raises(ValueError, match=said):
+        layout(TRAFFIC, {}, **asked)
