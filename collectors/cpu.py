@@ -25,14 +25,23 @@ def parse(stat: str) -> dict[str, dict[str, int]]:
     return found
 
 
+def busy(before: dict[str, int], now: dict[str, int]) -> float | None:
+    """Return the share of time, in percent, in which a program or the kernel ran; None while no time has passed."""
+    user, nice, system, idle = (now[state] - before[state] for state in STATES[:4])
+    passed = user + nice + system + idle
+    return 100 - 100 * idle / passed if passed > 0 and idle >= 0 else None
+
+
 class CPUCollector(Collector):
     path = "cpu"
     local = True
 
     percore: bool = option(True, "publish each processor too, beside the total")
     normalize: bool = option(False, "divide the total by the number of processors")
+    simple: bool = option(False, "publish only the share of time in which something ran, as percent")
 
     count = Gauge("processors", "processors that are online", name="cpu_count")
+    percent = Gauge("percent", "time in which something ran, with simple = True")
     user = Counter("jiffies/s", "running programs", name="total.user")
     nice = Counter("jiffies/s", "running programs of low priority", name="total.nice")
     system = Counter("jiffies/s", "in the kernel", name="total.system")
@@ -77,6 +86,7 @@ class CPUCollector(Collector):
             upper=100.0,
             rigid=True,
         ),
+        Graph("simple", "CPU usage (simple)", Area(percent, "busy", "1f78b4"), unit="percent", upper=100.0, rigid=True),
         Graph(
             "guests",
             "CPU given to guests",
@@ -123,8 +133,14 @@ class CPUCollector(Collector):
         ),
     }
 
+    _before: dict[str, int] | None = None
+
     async def collect(self) -> None:
         found = parse((self.proc / "stat").read_text())
+        if self.simple:
+            before, self._before = self._before, found["total"]
+            self.publish(self.percent, busy(before, found["total"]) if before else None)
+            return
         cores = len(found) - 1
         self.publish(self.count, cores)
         for name, states in found.items():

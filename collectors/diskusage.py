@@ -132,14 +132,12 @@ class DiskUsageCollector(Collector):
 
     async def collect(self) -> None:
         wanted, excluded = re.compile(self.devices), re.compile(self.exclude_devices or r"(?!)")
-        now = time.monotonic()
-        found = {
-            device: counts
-            for device, counts in parse((self.proc / "diskstats").read_text()).items()
-            if wanted.match(device) and not excluded.match(device)
-        }
+        now = self.clock()
+        there = parse((self.proc / "diskstats").read_text())
+        found = {name: there[name] for name in there if wanted.match(name) and not excluded.match(name)}
         if not found:
-            raise CollectError("no device of diskstats matches the option devices")
+            names = ", ".join(there) or "none"
+            raise CollectError(f"expected a device in diskstats that the option devices matches, got {names}")
         then, before = self._before
         self._before = now, found
         for device, counts in found.items():
@@ -150,3 +148,7 @@ class DiskUsageCollector(Collector):
                 if done.get("io") or self.send_zero:
                     for metric, value in done.items():
                         self.publish(f"{name}.{metric}", value)
+
+    def clock(self) -> float:
+        """Return the seconds by which differences are divided."""
+        return time.monotonic()

@@ -93,7 +93,7 @@ class MemoryCollector(Collector):
         "memory": Graph(
             "memory",
             "memory",
-            Area(total - available, "Used", "00cc00b4"),
+            Area(total * percent / 100, "Used", "00cc00b4"),
             Line(cached, "Cached", "0000ffb4"),
             unit="bytes",
             base=1024,
@@ -106,6 +106,7 @@ class MemoryCollector(Collector):
         for name, value in found.items():
             if self.detailed or name in NAMES:
                 self.publish(name, value)
-        available = found.get("MemAvailable", found.get("MemFree", 0) + found.get("Cached", 0))
+        # Kernels before 3.14 do not tell what is available.
+        available = found.get("MemAvailable", sum(found.get(name, 0) for name in ("MemFree", "Buffers", "Cached")))
         total = found["MemTotal"]
         self.publish(self.percent, 100 * (total - available) / total if total else None)

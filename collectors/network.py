@@ -27,7 +27,8 @@ class NetworkCollector(Collector):
     local = True
 
     interfaces: list[str] = option(
-        ["eth", "bond", "em", "p1p", "eno", "enp", "ens", "enx"], "interfaces, or the beginnings of their names"
+        ["eth", "bond", "em", "p1p", "eno", "enp", "ens", "enx", "wl", "ib"],
+        "interfaces, or the beginnings of their names",
     )
     greedy: bool = option(True, "interfaces are the beginnings of names")
     byte_unit: list[str] = option(["bit", "byte"], "publish traffic in these units: bit, byte")
@@ -98,18 +99,22 @@ class NetworkCollector(Collector):
     )
 
     async def collect(self) -> None:
+        units = {word for text in self.byte_unit for word in text.split()}
+        if not units <= {"bit", "byte"}:
+            raise CollectError(f"expected bit, byte or both in byte_unit, got {', '.join(sorted(units))}")
         found = parse((self.proc / "net/dev").read_text())
         wanted = [device for device in found if self._wanted(device)]
         if not wanted:
-            raise CollectError(f"no interface is called {', '.join(self.interfaces)}; there are: {', '.join(found)}")
+            names = ", ".join(found) or "none"
+            raise CollectError(f"expected an interface called {', '.join(self.interfaces)} in net/dev, got {names}")
         for device in wanted:
             counts = found[device]
             name = device.replace(".", "_")
             for way in ("rx", "tx"):
                 octets = counts.pop(f"{way}_byte")
-                if "bit" in self.byte_unit:
+                if "bit" in units:
                     self.publish_counter(f"{name}.{way}_bit", octets * 8)
-                if "byte" in self.byte_unit:
+                if "byte" in units:
                     self.publish_counter(f"{name}.{way}_byte", octets)
             for metric, count in counts.items():
                 self.publish_counter(f"{name}.{metric}", count)
