@@ -24,7 +24,7 @@ class Table:
     time of the report before, NaN and that `since` stand between them.
     """
 
-    def __init__(self, layout: Layout, max_bytes: int = 4 << 20) -> None:
+    def __init__(self, layout: Layout, max_bytes: int = 1 << 20) -> None:
         self.layout = layout
         names, counted = len(layout.names), layout.counted.size
         row_bytes = 8 * (names + REMEMBERED + 4) + 9 * counted
