@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -137,8 +138,10 @@ def describe(error: Exception, timeout: float) -> str:
     """Return what an operator reads of an error."""
     if isinstance(error, TimeoutError) and not error.args:
         text = f"no answer within {timeout:g} s"
-    elif isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
+    elif isinstance(error, OSError) and error.errno:
+        # asyncio has words of its own for some; a host name that is not known has a negative number.
+        words = (os.strerror(error.errno) if error.errno > 0 else str(error.strerror)).lower()
+        text = f"{error.filename}: {words}" if error.filename else words
     elif isinstance(error, CollectError | OSError | Busy):
         text = str(error)
     else:
