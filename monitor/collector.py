@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from monitor.batch import Batch, Kind, Limits, Source
+from monitor.batch import Batch, Kind, Source
 from monitor.graph.expr import Expr, expr
 from monitor.graph.model import Area, Graph, Item, Line, Stack
 from monitor.metric import Counter, Gauge, Metric, WrappingCounter
@@ -131,7 +131,7 @@ class Collector:
             self._put(metric, value, Kind.GAUGE)
         else:
             self._put(metric.name, value, metric.kind)
-            if metric.limits != Limits():
+            if metric.limits != metric.usual:
                 self._batch().limits[metric.name] = metric.limits
 
     def publish_gauge(self, name: str, value: float | None) -> None:

@@ -19,6 +19,8 @@ class Metric(Expr):
     """
 
     kind = Kind.GAUGE
+    usual = Limits()
+    """The limits that values of this kind have anyway."""
 
     def __init__(self, unit: str, help: str, *, name: str = "", min: float = -math.inf, max: float = math.inf) -> None:
         self.unit = unit
@@ -53,6 +55,7 @@ class Counter(Metric):
     """A count since the service began. The appliance makes the rate per second; a fall is a restart and unknown."""
 
     kind = Kind.DERIVE
+    usual = Limits(min=0.0)
 
     def __init__(self, unit: str, help: str, *, name: str = "", min: float = 0.0, max: float = math.inf) -> None:
         super().__init__(unit, help, name=name, min=min, max=max)
