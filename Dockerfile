@@ -18,7 +18,7 @@ LABEL org.opencontainers.image.title="monitor" \
       org.opencontainers.image.description="Watches media servers and the machines around them: one process, one container." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
-# tini reaps what the embedded PostgreSQL leaves behind when it ends.
+# tini reaps what the embedded PostgreSQL leaves behind when it ends; -s: also below another init (docker run --init).
 RUN command -v tini > /dev/null || (apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*)
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/monitor --shell /usr/sbin/nologin monitor \
  && install -d -o 10001 -g 10001 -m 0700 /var/lib/monitor \
@@ -34,5 +34,5 @@ VOLUME /var/lib/monitor
 EXPOSE 5434
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["monitor", "healthcheck"]
-ENTRYPOINT ["tini", "--", "monitor"]
+ENTRYPOINT ["tini", "-s", "--", "monitor"]
 CMD ["run"]
