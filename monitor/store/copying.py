@@ -5,7 +5,7 @@ Format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -26,6 +26,11 @@ Ints = NDArray[np.int64]
 def microseconds(times: Floats) -> Ints:
     """Return epoch seconds as PostgreSQL's timestamps."""
     return np.rint((times - EPOCH) * 1e6).astype(np.int64)
+
+
+def days(timestamps: Ints) -> Ints:
+    """Return the days (UTC, since 1970) in which PostgreSQL's timestamps lie."""
+    return np.asarray(timestamps // 86_400_000_000 + EPOCH // 86_400)
 
 
 def seconds(timestamps: Ints) -> Floats:
@@ -65,8 +70,8 @@ def _template(width: int) -> NDArray[np.void]:
     return row
 
 
-def rows(time: Ints, since: Ints, source: Sequence[int] | Ints, layout: int, kept: int, values: Floats) -> bytes:
-    """Return the rows of one layout; `values` has the shape (rows, names), `kept` is the retention class."""
+def rows(time: Ints, since: Ints, source: Ints, layout: Ints, kept: int, values: Floats) -> bytes:
+    """Return rows of one width; `values` has the shape (rows, names), `kept` is the retention class."""
     width = values.shape[1]
     out = np.repeat(_template(width), len(values))
     out["time"] = time

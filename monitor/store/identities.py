@@ -1,165 +1,223 @@
-"""The numbers that sources and layouts have in the database, and when each was last seen."""
+"""The numbers that sources and layouts have in the database, and when each was last seen, held in memory.
+
+The arrays are indexed by slot, a source's place in memory, so that a write of thousands of rows is a few operations of
+numpy. `layout` is the one in which the source's newest row is, whose time is `last`; the times of its others are in
+`older`.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import asyncpg
+import numpy as np
+from numpy.typing import NDArray
 
-from monitor.batch import Kind, Layout, Source
+from monitor.batch import Floats, Kind, Layout, Source
+from monitor.handler import SourceInfo
 
+Slots = NDArray[np.int64]
+UNKNOWN = -1
 
-def moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def digest(layout: Layout) -> bytes:
-    return hashlib.sha256(json.dumps([layout.names, layout.kinds]).encode("utf-8", "surrogateescape")).digest()
+SOURCES = """
+SELECT id, host, collector, instance, interval, extract(epoch FROM first_seen)::float8 AS first,
+    extract(epoch FROM last_seen)::float8 AS last, meta FROM source
+"""
+LINKS = "SELECT source_id, layout_id, extract(epoch FROM last_seen)::float8 AS last FROM source_layout"
+# Who was seen when is written every few minutes only: after a crash the rows themselves know better.
+NEWEST = """
+SELECT o.id, extract(epoch FROM newest.time)::float8 AS last, newest.layout_id FROM source o
+CROSS JOIN LATERAL (
+    SELECT time, layout_id FROM sample WHERE class = o.class AND source_id = o.id AND time > o.last_seen
+    ORDER BY time DESC LIMIT 1
+) newest
+WHERE o.last_seen >= (SELECT max(last_seen) FROM source) - interval '1 hour'
+"""
 
 
 @dataclass(slots=True)
-class Known:
-    """A source of the database. Times are epoch seconds."""
+class News:
+    """What a transaction adds; it is known only once that is committed. Links are (source id, layout id, time)."""
 
-    id: int
-    source: Source
-    interval: float
-    first_seen: float
-    last_seen: float
-    meta: dict[str, str] = field(default_factory=dict)
-    layouts: dict[int, float] = field(default_factory=dict)
-    """When it last reported in each layout, by the layout's number."""
+    sources: list[tuple[int, Source, float, float, float, dict[str, str]]] = field(default_factory=list)
+    layouts: dict[Layout, int] = field(default_factory=dict)
+    links: list[tuple[int, int, float]] = field(default_factory=list)
+    meta: dict[int, dict[str, str]] = field(default_factory=dict)
 
 
 class Identities:
-    """What is known of sources and layouts, held in memory and kept in the tables source, layout, source_layout."""
+    """What is known of sources and layouts; `monitor.store.interning` writes it to the tables."""
 
     def __init__(self) -> None:
-        self.sources: dict[Source, Known] = {}
+        self.slots: dict[Source, int] = {}
         self.layouts: dict[int, Layout] = {}
-        self._layout_ids: dict[Layout, int] = {}
-        self._touched: set[Source] = set()
+        self.layout_ids: dict[Layout, int] = {}
+        self.sources: list[Source | None] = []
+        self.held: list[tuple[int, ...]] = []
+        """The layouts in which a source reported, by slot."""
+        self.meta: dict[int, dict[str, str]] = {}
+        self.older: dict[tuple[int, int], float] = {}
+        self.ids = np.zeros(64, dtype=np.int64)
+        self.layout = np.full(64, UNKNOWN, dtype=np.int64)
+        self.interval, self.first, self.last = (np.zeros(64) for _ in range(3))
+        self.touched = np.zeros(64, dtype=np.bool_)
+        self.touched_links: set[tuple[int, int]] = set()
+        self._by_id: dict[int, int] = {}
+        self._by_host: dict[str, dict[Source, int]] = {}
+        self._free: list[int] = []
 
-    async def load(self, connection: asyncpg.Connection) -> None:
-        self.__init__()  # type: ignore[misc]
-        for row in await connection.fetch("SELECT id, names, kinds FROM layout"):
-            self._know(row["id"], Layout(tuple(row["names"]), tuple(map(Kind, row["kinds"]))))
-        known = {}
-        for row in await connection.fetch(
-            "SELECT id, host, collector, instance, interval, extract(epoch FROM first_seen)::float8 AS first,"
-            " extract(epoch FROM last_seen)::float8 AS last, meta FROM source"
-        ):
-            source = Source(row["host"], row["collector"], row["instance"])
-            meta = json.loads(row["meta"])
-            known[row["id"]] = Known(row["id"], source, row["interval"], row["first"], row["last"], meta)
-        for row in await connection.fetch(
-            "SELECT source_id, layout_id, extract(epoch FROM last_seen)::float8 AS last FROM source_layout"
-        ):
-            known[row["source_id"]].layouts[row["layout_id"]] = row["last"]
-        self.sources = {one.source: one for one in known.values()}
+    @classmethod
+    async def load(cls, connection: asyncpg.Connection) -> Identities:
+        """Return what the database knows."""
+        made, news = cls(), News()
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            async for row in connection.cursor("SELECT id, names, kinds FROM layout", prefetch=500):
+                news.layouts[Layout(tuple(row["names"]), tuple(map(Kind, row["kinds"])))] = row["id"]
+            async for row in connection.cursor(SOURCES, prefetch=1000):
+                source = Source(row["host"], row["collector"], row["instance"])
+                meta = json.loads(row["meta"])
+                news.sources.append((row["id"], source, row["interval"], row["first"], row["last"], meta))
+            async for row in connection.cursor(LINKS, prefetch=1000):
+                news.links.append((row["source_id"], row["layout_id"], row["last"]))
+            async for row in connection.cursor(NEWEST, prefetch=1000):
+                news.links.append((row["id"], row["layout_id"], row["last"]))
+        made.apply(news)
+        return made
 
-    def _know(self, number: int, layout: Layout) -> None:
-        self.layouts[number] = layout
-        self._layout_ids[layout] = number
+    def apply(self, news: News) -> None:
+        """Know what was committed."""
+        for layout, number in news.layouts.items():
+            self.layouts[number] = layout
+            self.layout_ids[layout] = number
+        for number, source, interval, first, last, meta in news.sources:
+            slot = self._slot(source, number)
+            self.interval[slot], self.first[slot], self.last[slot] = interval, first, last
+            if meta:
+                self.meta[slot] = meta
+        for number, layout_id, time in news.links:
+            self._link(self._by_id[number], layout_id, time)
+        for slot, meta in news.meta.items():
+            self.meta[slot] = meta
 
-    async def layout(self, connection: asyncpg.Connection, layout: Layout) -> int:
-        """Return the layout's number; a new one gets it now."""
-        number = self._layout_ids.get(layout)
-        if number is None:
-            number = await connection.fetchval(
-                "INSERT INTO layout (digest, names, kinds) VALUES ($1, $2, $3)"
-                " ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id",
-                digest(layout), list(layout.names), list(layout.kinds),
-            )  # fmt: skip
-            self._know(number, layout)
-        return number
+    def _slot(self, source: Source, number: int) -> int:
+        """Return the slot of a source, a new one for one that has none."""
+        slot = self.slots.get(source)
+        if slot is not None:
+            del self._by_id[int(self.ids[slot])]
+        elif self._free:
+            slot = self._free.pop()
+            self.sources[slot], self.held[slot] = source, ()
+        else:
+            slot = len(self.sources)
+            self.sources.append(source)
+            self.held.append(())
+            if slot == len(self.ids):
+                for name in ("ids", "layout", "interval", "first", "last", "touched"):
+                    array = getattr(self, name)
+                    setattr(self, name, np.concatenate([array, np.zeros_like(array)]))
+        self.slots[source] = slot
+        self._by_host.setdefault(source.host, {})[source] = slot
+        self._by_id[number] = slot
+        self.ids[slot], self.layout[slot], self.touched[slot] = number, UNKNOWN, False
+        return slot
 
-    async def add(self, connection: asyncpg.Connection, new: Mapping[Source, tuple[float, float]]) -> None:
-        """Give numbers to sources; `new` holds the interval and the time of the first row of each."""
-        missing = {source: what for source, what in new.items() if source not in self.sources}
-        if not missing:
+    def _link(self, slot: int, layout_id: int, time: float) -> None:
+        """Remember the time of a row; it must not be older than what is remembered of its layout."""
+        if layout_id not in self.held[slot]:
+            self.held[slot] = (*self.held[slot], layout_id)
+        now = int(self.layout[slot])
+        if now == layout_id:
+            self.last[slot] = max(self.last[slot], time)
+        elif time >= self.last[slot]:
+            if now != UNKNOWN:
+                self.older[slot, now] = float(self.last[slot])
+                self.touched_links.add((slot, now))
+            self.older.pop((slot, layout_id), None)
+            self.layout[slot], self.last[slot] = layout_id, time
+        else:
+            self.older[slot, layout_id] = max(time, self.older.get((slot, layout_id), time))
+            self.touched_links.add((slot, layout_id))
+
+    def resolve(self, sources: Sequence[Source]) -> Slots:
+        """Return the slots of sources; UNKNOWN where there is none."""
+        return np.fromiter(map(self.slots.get, sources, itertools.repeat(UNKNOWN)), np.int64, len(sources))
+
+    def unlinked(self, slots: Slots, layouts: Slots) -> Iterator[int]:
+        """Yield the rows whose source has not reported in their layout yet."""
+        for row in np.flatnonzero(self.layout[slots] != layouts).tolist():
+            if int(layouts[row]) not in self.held[slots[row]]:
+                yield row
+
+    def seen(self, slots: Slots, layouts: Slots, times: Floats, intervals: Floats) -> None:
+        """Remember rows that were stored."""
+        usual = self.layout[slots] == layouts
+        np.maximum.at(self.last, slots[usual], times[usual])
+        for row in np.flatnonzero(~usual).tolist():
+            self._link(int(slots[row]), int(layouts[row]), float(times[row]))
+        self.interval[slots] = intervals
+        self.touched[slots] = True
+
+    def info(self, slot: int) -> SourceInfo:
+        source = self.sources[slot]
+        assert source is not None
+        held = sorted(self.held[slot], key=lambda number: self.seen_in(slot, number))
+        kinds: dict[str, Kind] = {}
+        for layout in (self.layouts[number] for number in held):
+            kinds.update(zip(layout.names, layout.kinds, strict=True))
+        interval, first, last = (float(array[slot]) for array in (self.interval, self.first, self.last))
+        return SourceInfo(source, interval, first, last, kinds, self.meta.get(slot, {}))
+
+    def seen_in(self, slot: int, layout_id: int) -> float:
+        """Return when a source last reported in a layout."""
+        return float(self.older.get((slot, layout_id), self.last[slot]))
+
+    def find(self, host: str | None, collector: str | None, instance: str | None) -> Iterator[int]:
+        """Yield the slots of the sources in order, narrowed by what is given."""
+        if host is not None and collector is not None and instance is not None:
+            slot = self.slots.get(Source(host, collector, instance))
+            yield from () if slot is None else (slot,)
             return
-        columns = list(zip(*missing, strict=True))
-        rows = await connection.fetch(
-            "INSERT INTO source (host, collector, instance, interval, first_seen, last_seen)"
-            " SELECT h, c, i, n, t, t FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::timestamptz[])"
-            " AS new (h, c, i, n, t)"
-            " ON CONFLICT (host, collector, instance) DO UPDATE SET interval = excluded.interval"
-            " RETURNING id, host, collector, instance",
-            *columns, [interval for interval, _ in missing.values()], [moment(at) for _, at in missing.values()],
-        )  # fmt: skip
-        for row in rows:
-            source = Source(row["host"], row["collector"], row["instance"])
-            interval, time = missing[source]
-            self.sources[source] = Known(row["id"], source, interval, time, time)
+        for one in sorted(self._by_host) if host is None else [host]:
+            for source, slot in sorted(self._by_host.get(one, {}).items()):
+                if collector not in (None, source.collector) or instance not in (None, source.instance):
+                    continue
+                if self.slots.get(source) == slot:
+                    yield slot
 
-    async def link(self, connection: asyncpg.Connection, pairs: Iterable[tuple[Known, int, float]]) -> None:
-        """Note that sources report in layouts that they did not report in before."""
-        rows = list(pairs)
-        if rows:
-            await connection.executemany(
-                "INSERT INTO source_layout VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-                [(known.id, layout, moment(time)) for known, layout, time in rows],
-            )
-            for known, layout, time in rows:
-                known.layouts[layout] = time
+    def unseen(self, before: float) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the slots of sources unseen since then, and the (slot, layout id) of links unseen of the others."""
+        used = np.fromiter(self.slots.values(), np.int64, len(self.slots))
+        gone = used[self.last[used] < before].tolist()
+        without = set(gone)
+        return gone, [link for link, at in self.older.items() if at < before and link[0] not in without]
 
-    def seen(self, known: Known, layout: int, time: float, interval: float, meta: Mapping[str, str] | None) -> None:
-        """Remember a row; `keep` writes it."""
-        known.last_seen = max(known.last_seen, time)
-        known.layouts[layout] = max(known.layouts.get(layout, time), time)
-        known.interval = interval
-        if meta:
-            known.meta.update(meta)
-        self._touched.add(known.source)
+    def forget(self, slots: Iterable[int], links: Iterable[tuple[int, int]], layouts: Iterable[int]) -> None:
+        for slot, layout_id in links:
+            self.older.pop((slot, layout_id), None)
+            self.touched_links.discard((slot, layout_id))
+            self.held[slot] = tuple(number for number in self.held[slot] if number != layout_id)
+        for slot in slots:
+            source = self.sources[slot]
+            assert source is not None
+            for number in self.held[slot]:
+                self.older.pop((slot, number), None)
+                self.touched_links.discard((slot, number))
+            del self.slots[source], self._by_id[int(self.ids[slot])], self._by_host[source.host][source]
+            if not self._by_host[source.host]:
+                del self._by_host[source.host]
+            self.meta.pop(slot, None)
+            self.sources[slot], self.held[slot] = None, ()
+            self.touched[slot], self.layout[slot] = False, UNKNOWN
+            self._free.append(slot)
+        for number in layouts:
+            layout = self.layouts.pop(number, None)
+            if layout is not None and self.layout_ids.get(layout) == number:
+                del self.layout_ids[layout]
 
-    async def keep(self, connection: asyncpg.Connection) -> None:
-        """Write what was seen since the last time."""
-        touched = [self.sources[source] for source in self._touched if source in self.sources]
-        self._touched.clear()
-        if not touched:
-            return
-        await connection.execute(
-            "UPDATE source SET interval = n.interval, last_seen = n.seen, meta = n.meta::jsonb"
-            " FROM unnest($1::int[], $2::float8[], $3::timestamptz[], $4::text[]) AS n (id, interval, seen, meta)"
-            " WHERE source.id = n.id",
-            [one.id for one in touched], [one.interval for one in touched], [moment(one.last_seen) for one in touched],
-            [json.dumps(one.meta) for one in touched],
-        )  # fmt: skip
-        pairs = [(one.id, layout, time) for one in touched for layout, time in one.layouts.items()]
-        await connection.execute(
-            "UPDATE source_layout SET last_seen = n.seen"
-            " FROM unnest($1::int[], $2::int[], $3::timestamptz[]) AS n (source, layout, seen)"
-            " WHERE source_id = n.source AND layout_id = n.layout",
-            [pair[0] for pair in pairs], [pair[1] for pair in pairs], [moment(pair[2]) for pair in pairs],
-        )  # fmt: skip
-
-    async def forget(self, connection: asyncpg.Connection, before: float) -> int:
-        """Let go of sources unseen since then, and of layouts that nobody uses; return how many sources went."""
-        gone = [known for known in self.sources.values() if known.last_seen < before]
-        old = [(k.id, layout) for k in self.sources.values() for layout, at in k.layouts.items() if at < before]
-        await self._delete(connection, [known.id for known in gone], old)
-        for known in gone:
-            del self.sources[known.source]
-        for known in self.sources.values():
-            known.layouts = {layout: at for layout, at in known.layouts.items() if at >= before}
-        used = {layout for known in self.sources.values() for layout in known.layouts}
-        for number in [number for number in self.layouts if number not in used]:
-            self._layout_ids.pop(self.layouts.pop(number), None)
-        return len(gone)
-
-    async def _delete(
-        self, connection: asyncpg.Connection, sources: Collection[int], pairs: Collection[tuple[int, int]]
-    ) -> None:
-        async with connection.transaction():
-            await connection.execute("DELETE FROM source WHERE id = ANY($1::int[])", list(sources))
-            await connection.executemany(
-                "DELETE FROM source_layout WHERE source_id = $1 AND layout_id = $2", list(pairs)
-            )
-            await connection.execute(
-                "DELETE FROM layout l WHERE NOT EXISTS (SELECT FROM source_layout s WHERE s.layout_id = l.id)"
-            )
+    def merged_meta(self, slot: int, more: Mapping[str, str]) -> dict[str, str] | None:
+        """Return a source's meta with more of it; None where that changes nothing."""
+        old = self.meta.get(slot, {})
+        return None if more.items() <= old.items() else {**old, **more}

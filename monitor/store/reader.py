@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 import numpy as np
@@ -11,58 +11,69 @@ import numpy as np
 from monitor.batch import Series, Source
 from monitor.handler import Points
 from monitor.store import copying
-from monitor.store.identities import Identities, Known, moment
+from monitor.store.identities import Identities
 from monitor.store.writer import CLASS
 
-DAY = 86400.0
 AT_ONCE = 50
 """Sources whose newest rows are unpacked in one go: the loop is never held long."""
+ABSENT = 0x7FF8_0000_0000_DEAD
+"""A NaN that stands for NULL, not reported, on the way to us."""
 
 ROWS = """
-SELECT string_agg(row, ''::bytea) FROM (
-    SELECT timestamptz_send(time) || timestamptz_send(since) || {values} AS row FROM sample
-    WHERE class = $1 AND source_id = $2 AND layout_id = $3 AND time > $4 AND time <= $5 AND since < $6
+SELECT string_agg(timestamptz_send(time), ''), string_agg(timestamptz_send(since), ''), {columns}
+FROM (
+    SELECT time, since, {values} FROM sample
+    WHERE class = $1 AND source_id = $2 AND layout_id = $3
+        AND time > to_timestamp($4::float8) AND since < to_timestamp($5::float8)
     ORDER BY time, since
 ) rows
 """
+COLUMN = "string_agg(coalesce(float8send(v{number}), '\\x{absent:016x}'), '')"
 LATEST = """
 SELECT pair.source_id, pair.layout_id, extract(epoch FROM newest.time)::float8 AS time, newest.values
 FROM unnest($2::int[], $3::int[]) AS pair (source_id, layout_id)
 CROSS JOIN LATERAL (
     SELECT time, values FROM sample
-    WHERE class = $1 AND source_id = pair.source_id AND layout_id = pair.layout_id AND time > $4
+    WHERE class = $1 AND source_id = pair.source_id AND layout_id = pair.layout_id AND time > to_timestamp($4::float8)
     ORDER BY time DESC, since DESC LIMIT 1
 ) newest
 """
 
 
 async def read(
-    connection: asyncpg.Connection, identities: Identities, known: Known, names: Sequence[str], start: float, end: float
+    connection: asyncpg.Connection, known: Identities, source: Source, names: Sequence[str], start: float, end: float
 ) -> dict[str, Points]:
     """Return the rows of a source that touch start..end, by name, sorted by time."""
+    slot = known.slots.get(source)
+    if slot is None:
+        return {}
     found: dict[str, list[Points]] = {}
-    # A row that ends more than two intervals after `end` spans a gap there, whose values are unknown anyway.
-    last = end + max(2 * known.interval, 120.0) + 1
-    for number in known.layouts:
-        layout = identities.layouts[number]
-        here = [name for name in names if name in layout.column]
+    for number in known.held[slot]:
+        layout = known.layouts[number]
+        here = [name for name in dict.fromkeys(names) if name in layout.column]
         if not here:
             continue
-        values = " || ".join(f"float8send(coalesce(values[{layout.column[name] + 1}], 'NaN'))" for name in here)
-        data = await connection.fetchval(
-            ROWS.format(values=values), CLASS, known.id, number, moment(start), moment(last), moment(end)
+        values = ", ".join(f"values[{layout.column[name] + 1}] AS v{i}" for i, name in enumerate(here))
+        columns = ", ".join(COLUMN.format(number=i, absent=ABSENT) for i in range(len(here)))
+        row = await connection.fetchrow(
+            ROWS.format(columns=columns, values=values), CLASS, int(known.ids[slot]), number, start, end
         )
-        if data:
-            for name, points in zip(here, _points(data, len(here)), strict=True):
-                found.setdefault(name, []).append(points)
+        for name, points in zip(here, _points(row), strict=False):
+            found.setdefault(name, []).append(points)
     return {name: _joined(parts) for name, parts in found.items()}
 
 
-def _points(data: bytes, width: int) -> Iterable[Points]:
-    rows = np.frombuffer(data, dtype=[("time", ">i8"), ("since", ">i8"), ("values", ">f8", (width,))])
-    time, since = (copying.seconds(rows[name].astype(np.int64)) for name in ("time", "since"))
-    values = rows["values"].astype(np.float64)
-    return (Points(time, since, np.ascontiguousarray(values[:, column])) for column in range(width))
+def _points(row: Sequence[bytes | None]) -> list[Points]:
+    """Return the points of every column after the two of times; none of what was not reported."""
+    if row[0] is None:
+        return []
+    time, since = (copying.seconds(np.frombuffer(one or b"", ">i8").astype(np.int64)) for one in row[:2])
+    points = []
+    for one in row[2:]:
+        value = np.frombuffer(one or b"", ">f8").astype(np.float64)
+        there = value.view(np.uint64) != ABSENT
+        points.append(Points(time, since, value) if there.all() else Points(time[there], since[there], value[there]))
+    return points
 
 
 def _joined(parts: list[Points]) -> Points:
@@ -74,25 +85,23 @@ def _joined(parts: list[Points]) -> Points:
 
 
 async def latest(
-    connection: asyncpg.Connection, identities: Identities, sources: Sequence[Source], after: float
+    connection: asyncpg.Connection, known: Identities, sources: Sequence[Source], after: float
 ) -> dict[Series, tuple[float, float]]:
     """Return (time, value) of the newest row of every series."""
     pairs = [
-        (known, layout)
+        (source, int(known.ids[slot]), number)
         for source in sources
-        if (known := identities.sources.get(source)) is not None
-        for layout in known.layouts
+        if (slot := known.slots.get(source)) is not None
+        for number in known.held[slot]
     ]
-    by_id = {known.id: known.source for known, _ in pairs}
+    by_id = {number: source for source, number, _ in pairs}
     found: dict[Series, tuple[float, float]] = {}
     for first in range(0, len(pairs), AT_ONCE):
         some = pairs[first : first + AT_ONCE]
-        rows = await connection.fetch(
-            LATEST, CLASS, [known.id for known, _ in some], [layout for _, layout in some], moment(after)
-        )
+        rows = await connection.fetch(LATEST, CLASS, [one[1] for one in some], [one[2] for one in some], after)
         for row in rows:
-            source, time = by_id[row["source_id"]], row["time"]
-            for name, value in zip(identities.layouts[row["layout_id"]].names, row["values"], strict=True):
+            layout, source, time = known.layouts.get(row["layout_id"]), by_id[row["source_id"]], row["time"]
+            for name, value in zip(layout.names if layout else (), row["values"], strict=False):
                 series = Series(source, name)
                 if value is not None and (series not in found or found[series][0] < time):
                     found[series] = time, value

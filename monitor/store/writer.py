@@ -1,26 +1,39 @@
-"""Writes blocks: binary COPY straight into the partitions, and a merge only where a row is there already."""
+"""Writes blocks: binary COPY straight into the partitions, and a merge only where a row is there already.
+
+What is new, sources, layouts and partitions, gets its place first, in transactions of its own; a crash in between
+leaves names without rows, which is harmless. Then one transaction writes the rows and the cursor.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import asyncpg
 import numpy as np
 
-from monitor.batch import Block, Cursor
+from monitor.batch import Block, Cursor, Source
 from monitor.handler import Refused
-from monitor.store import copying, merging
-from monitor.store.identities import Identities
+from monitor.store import copying, interning, merging
+from monitor.store.identities import UNKNOWN, Identities, News, Slots
 from monitor.store.partitions import DAY, Leaf, Partitions
+from monitor.store.table import Rows, rows_of
+
+T = TypeVar("T")
 
 CLASS = 1
 AHEAD = float(DAY)
 """Rows further in the future are refused: the partitions end there, and no true stamp lies there."""
-IN_A_THREAD = 100_000
-"""Values from which on building the buffer is a thread's work."""
+FARTHEST_SINCE = 1e10
+IN_A_THREAD = 20_000
+"""Values from which on the work with numpy is a thread's."""
+CHUNK = 256 * 1024
+CURSOR = """
+INSERT INTO journal_cursor VALUES (true, $1, $2) ON CONFLICT (one) DO UPDATE SET segment = $1, "row" = $2
+"""
 
 
 @dataclass(slots=True)
@@ -33,12 +46,11 @@ class Stats:
 
 
 @dataclass(slots=True)
-class _Part:
-    """The rows of one block that go to one leaf."""
+class _Plan:
+    """Rows whose sources and layouts have numbers, and what COPY takes of them, by leaf."""
 
-    block: Block
-    layout: int
-    sources: list[int] = field(default_factory=list)
+    rows: list[tuple[Rows, Slots]]
+    buffers: dict[Leaf, bytes]
 
 
 class Writer:
@@ -48,100 +60,141 @@ class Writer:
         self, identities: Identities, partitions: Partitions, *, clock: Callable[[], float] = time.time
     ) -> None:
         self.stats = Stats()
-        self._identities = identities
+        self.identities = identities
         self._partitions = partitions
         self._clock = clock
 
     async def write(self, connection: asyncpg.Connection, blocks: Sequence[Block], cursor: Cursor) -> list[Refused]:
-        """Store the rows and the cursor in one transaction; rows outside of the retention are refused."""
+        """Store the rows and the cursor in one transaction; rows that can never be stored are refused."""
+        size = sum(block.size for block in blocks)
         refused: list[Refused] = []
-        leaves: dict[Leaf, list[Block]] = {}
-        for block in blocks:
-            for leaf, part in self._by_leaf(block, refused):
-                leaves.setdefault(leaf, []).append(part)
-        for leaf in leaves:
+        tables = await _computed(size, lambda: [self._storable(rows, refused) for rows in rows_of(blocks)])
+        tables = await self._intern(connection, tables, refused)
+        plan = await _computed(size, lambda: self._plan(tables))
+        for leaf in plan.buffers:
             await self._partitions.make(connection, leaf)
-        stored: list[_Part] = []
+        merged, news = 0, News()
         async with connection.transaction():
-            for leaf, parts in leaves.items():
-                known = [await self._identify(connection, block) for block in parts]
-                await self._store(connection, leaf, known)
-                stored += known
-            await connection.execute(
-                'INSERT INTO journal_cursor VALUES (true, $1, $2)'
-                ' ON CONFLICT (one) DO UPDATE SET segment = $1, "row" = $2',
-                cursor.segment, cursor.row,
-            )  # fmt: skip
-        for one in stored:
-            self._seen(one)
+            for leaf, data in plan.buffers.items():
+                merged += await self._store(connection, leaf, data, news)
+            await connection.execute(CURSOR, cursor.segment, cursor.row)
+        self.identities.apply(news)
+        for rows, slots in plan.rows:
+            self.identities.seen(slots, rows.layout_ids(self.identities.layout_ids), rows.times, rows.intervals)
+            self.stats.rows += len(rows.sources)
+            self.stats.values += rows.values.size
+        self.stats.merged += merged
         self.stats.refused += len(refused)
         return refused
 
-    def _by_leaf(self, block: Block, refused: list[Refused]) -> list[tuple[Leaf, Block]]:
+    def _storable(self, rows: Rows, refused: list[Refused]) -> Rows:
+        """Return the rows without those that lie outside of what is kept."""
         now = self._clock()
-        oldest, newest = now - self._partitions.retention[CLASS], now + AHEAD
-        days = (block.times // DAY).astype(np.int64)
-        good = (block.times >= oldest) & (block.times <= newest)
-        if not good.all():
-            for row in np.flatnonzero(~good).tolist():
-                item = f"{':'.join(block.sources[row])} at {block.times[row]:.0f}"
-                refused.append(Refused(item, "outside of what is kept: older than the retention, or in the future"))
-        if good.all() and (days == days[0]).all():
-            return [(Leaf(CLASS, int(days[0]) * DAY), block)]
-        return [
-            (Leaf(CLASS, day * DAY), block.take(np.flatnonzero(good & (days == day)).tolist()))
-            for day in np.unique(days[good]).tolist()
-        ]
+        kept = (rows.times >= now - self._partitions.retention[CLASS]) & (rows.times <= now + AHEAD)
+        kept &= np.abs(rows.since) < FARTHEST_SINCE
+        for row in np.flatnonzero(~kept).tolist():
+            item = f"{':'.join(rows.sources[row])} at {rows.times[row]:.0f}"
+            refused.append(Refused(item, "outside of what is kept: older than the retention, or in the future"))
+        return rows if kept.all() else rows.take(np.flatnonzero(kept))
 
-    async def _identify(self, connection: asyncpg.Connection, block: Block) -> _Part:
-        known = self._identities.sources
-        new = {
-            source: (interval, at)
-            for source, interval, at in zip(block.sources, block.intervals.tolist(), block.times.tolist(), strict=True)
-            if source not in known
-        }
-        await self._identities.add(connection, new)
-        layout = await self._identities.layout(connection, block.layout)
-        unlinked = {
-            source: at
-            for source, at in zip(block.sources, block.times.tolist(), strict=True)
-            if layout not in known[source].layouts
-        }
-        await self._identities.link(connection, [(known[source], layout, at) for source, at in unlinked.items()])
-        return _Part(block, layout, [known[source].id for source in block.sources])
+    async def _intern(self, connection: asyncpg.Connection, tables: list[Rows], refused: list[Refused]) -> list[Rows]:
+        """Give numbers to all that is new; return the rows without those whose names cannot be stored."""
+        known = self.identities
+        layouts = {layout for rows in tables for layout in rows.layouts if layout not in known.layout_ids}
+        sources: dict[Source, tuple[float, float]] = {}
+        for rows in tables:
+            for row in np.flatnonzero(known.resolve(rows.sources) == UNKNOWN).tolist():
+                sources.setdefault(rows.sources[row], (float(rows.intervals[row]), float(rows.times[row])))
+        if layouts or sources:
+            bad: dict[object, str] = {one: why for one in layouts if (why := interning.layout_problem(one))}
+            bad.update({one: why for one in sources if (why := interning.source_problem(one))})
+            if bad:
+                tables = [_without(rows, bad, refused) for rows in tables]
+            news = News()
+            async with connection.transaction():
+                await interning.add_layouts(connection, [one for one in layouts if one not in bad], news)
+                new = {source: what for source, what in sources.items() if source not in bad}
+                await interning.add_sources(connection, new, news)
+            known.apply(news)
+        await self._link(connection, tables)
+        return tables
 
-    async def _store(self, connection: asyncpg.Connection, leaf: Leaf, parts: Sequence[_Part]) -> None:
-        size = sum(part.block.size for part in parts)
-        data = await asyncio.to_thread(_buffer, leaf, parts) if size > IN_A_THREAD else _buffer(leaf, parts)
+    async def _link(self, connection: asyncpg.Connection, tables: list[Rows]) -> None:
+        """Note new layouts of sources, and what their meta say now."""
+        known = self.identities
+        links: dict[tuple[int, int], float] = {}
+        meta: dict[int, dict[str, str]] = {}
+        for rows in tables:
+            slots, layouts = known.resolve(rows.sources), rows.layout_ids(known.layout_ids)
+            for row in known.unlinked(slots, layouts):
+                links.setdefault((int(known.ids[slots[row]]), int(layouts[row])), float(rows.times[row]))
+            for row, more in rows.meta.items():
+                slot = int(slots[row])
+                wanted = {key: value for key, value in more.items() if interning.storable(key + value)}
+                changed = known.merged_meta(slot, {**meta.get(slot, {}), **wanted})
+                if changed is not None:
+                    meta[slot] = changed
+        if links or meta:
+            news = News()
+            async with connection.transaction():
+                await interning.add_links(connection, [(*pair, at) for pair, at in links.items()], news)
+                await interning.set_meta(connection, known, meta, news)
+            known.apply(news)
+
+    def _plan(self, tables: Sequence[Rows]) -> _Plan:
+        """Build what COPY takes, for every leaf."""
+        known, plan = self.identities, _Plan([], {})
+        parts: dict[Leaf, list[bytes]] = {}
+        for rows in tables:
+            slots, layouts = known.resolve(rows.sources), rows.layout_ids(known.layout_ids)
+            plan.rows.append((rows, slots))
+            times = copying.microseconds(rows.times)
+            days = copying.days(times)
+            for day in np.unique(days).tolist():
+                here = slice(None) if (days == day).all() else days == day
+                leaf = Leaf(CLASS, day * DAY)
+                part = copying.rows(
+                    times[here], copying.microseconds(rows.since[here]), known.ids[slots[here]], layouts[here],
+                    CLASS, rows.values[here],
+                )  # fmt: skip
+                parts.setdefault(leaf, []).append(part)
+        plan.buffers = {leaf: copying.buffer(some) for leaf, some in parts.items()}
+        return plan
+
+    async def _store(self, connection: asyncpg.Connection, leaf: Leaf, data: bytes, news: News) -> int:
+        """Write a leaf's rows; return how many were there."""
         try:
             async with connection.transaction():
                 await _copy(connection, leaf.name, data)
         except asyncpg.UniqueViolationError:
-            self.stats.merged += await merging.merge(
-                connection, leaf.name, lambda table: _copy(connection, table, data), self._identities
-            )
-        self.stats.rows += sum(len(part.block) for part in parts)
-        self.stats.values += size
-
-    def _seen(self, part: _Part) -> None:
-        sources, block = self._identities.sources, part.block
-        rows = zip(block.sources, block.times.tolist(), block.intervals.tolist(), strict=True)
-        for row, (source, at, interval) in enumerate(rows):
-            self._identities.seen(sources[source], part.layout, at, interval, block.meta.get(row))
+            merge = merging.Merge(connection, leaf.name, self.identities, news)
+            return await merge.run(lambda table: _copy(connection, table, data))
+        return 0
 
 
-def _buffer(leaf: Leaf, parts: Sequence[_Part]) -> bytes:
-    return copying.buffer(
-        copying.rows(
-            copying.microseconds(part.block.times), copying.microseconds(part.block.since),
-            part.sources, part.layout, leaf.kept, part.block.rates,
-        )
-        for part in parts
-    )  # fmt: skip
+def _without(rows: Rows, bad: dict[object, str], refused: list[Refused]) -> Rows:
+    """Return the rows whose source and layout are not bad."""
+    kept = []
+    for row, source in enumerate(rows.sources):
+        why = bad.get(source) or bad.get(rows.layouts[rows.layout[row]])
+        if why is None:
+            kept.append(row)
+        else:
+            refused.append(Refused(":".join(source)[:200], why))
+    return rows.take(np.array(kept, dtype=np.intp))
+
+
+async def _computed(size: int, work: Callable[[], T]) -> T:
+    return await asyncio.to_thread(work) if size > IN_A_THREAD else work()
 
 
 async def _copy(connection: asyncpg.Connection, table: str, data: bytes) -> None:
-    async def once() -> AsyncIterator[bytes]:
-        yield data
+    async def chunks() -> AsyncIterator[memoryview]:
+        for first in _starts(data):
+            yield memoryview(data)[first : first + CHUNK]
 
-    await connection.copy_to_table(table, source=once(), columns=copying.COLUMNS, format="binary")
+    await connection.copy_to_table(table, source=chunks(), columns=copying.COLUMNS, format="binary")
+
+
+def _starts(data: bytes) -> Iterator[int]:
+    return iter(range(0, len(data), CHUNK))

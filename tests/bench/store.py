@@ -1,0 +1,159 @@
+"""Store 3,000 rows x 50 float8: CPU of our process and of the server, per write, beside asyncpg's own records COPY.
+
+    python tests/bench/store.py [--rounds 15]
+
+Every variant takes turns within a round; medians. `merge` meets one row that is there already, `repeat` only such rows.
+`naive` is copy_records_to_table with Python lists into a table of the same shape.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import numpy as np
+import psutil
+import uvloop
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from blocks import DiamondNaming  # noqa: E402
+
+from handlers.postgresql import PostgreSQLHandler  # noqa: E402
+from monitor.batch import Block, Cursor, Kind, Layout, Source  # noqa: E402
+
+ROWS, NAMES = 3000, 50
+LAYOUT = Layout(tuple(f"name_{i}" for i in range(NAMES)), (Kind.GAUGE,) * NAMES)
+SOURCES = [Source(f"host{i:04d}", "cpu") for i in range(ROWS)]
+
+
+def minute(at: float, layouts: int = 1) -> list[Block]:
+    values = np.random.default_rng(int(at)).random((ROWS, NAMES)) * 1e6
+    times = np.full(ROWS, at)
+    none = np.zeros((ROWS, 0), dtype=np.uint64)
+    whole = Block(LAYOUT, SOURCES, times, times - 60, np.full(ROWS, 60.0), values, none, none.astype(np.uint8))
+    if layouts == 1:
+        return [whole]
+    parts = []
+    for i in range(layouts):
+        part = whole.take(range(i, ROWS, layouts))
+        part.layout = Layout((*LAYOUT.names[:-1], f"own_{i}"), LAYOUT.kinds)
+        parts.append(part)
+    return parts
+
+
+def server_cpu(pids: set[int]) -> float:
+    """CPU seconds of the backends, of which none ends meanwhile."""
+    spent = [psutil.Process(pid).cpu_times() for pid in pids]
+    return sum(one.user + one.system for one in spent)
+
+
+async def backends(store: PostgreSQLHandler) -> set[int]:
+    assert store.server is not None and store.server.pid is not None
+    return {
+        child.pid for child in psutil.Process(store.server.pid).children() if "monitor" in " ".join(child.cmdline())
+    }
+
+
+async def main(rounds: int) -> None:
+    directory = Path(tempfile.mkdtemp(prefix="bench-"))
+    directory.chmod(0o755)
+    store = PostgreSQLHandler("PostgreSQLHandler", DiamondNaming(), database="embedded", data_dir=directory)
+    await store.open()
+    assert store.server is not None
+    plain = await asyncpg.connect(**store.server.connection)
+    await plain.execute("CREATE TABLE naive (LIKE sample, PRIMARY KEY (source_id, time, since))")
+    at = [time.time() // 60 * 60 - 86400]
+    row = [0]
+
+    async def write(blocks: list[Block]) -> None:
+        row[0] += 1
+        await store.write(blocks, Cursor(1, row[0]))
+
+    def prepared(kind: str) -> list[Block]:
+        if kind == "repeat":
+            return last[0]
+        at[0] += 60
+        last[0] = minute(at[0], 300 if kind == "direct, 300 layouts" else 1)
+        return last[0]
+
+    last: list[list[Block]] = [[]]
+
+    async def naive(blocks: list[Block]) -> None:
+        block = blocks[0]
+        time_, since = datetime.fromtimestamp(at[0], UTC), datetime.fromtimestamp(at[0] - 60, UTC)
+        records = [(time_, since, i, 1, 1, values) for i, values in enumerate(block.rates.tolist())]
+        await plain.copy_records_to_table("naive", records=records)
+
+    kinds: dict[str, Callable[[list[Block]], Awaitable[None]]] = {
+        "direct": write, "direct, 300 layouts": write, "merge": write, "repeat": write, "naive": naive,
+    }  # fmt: skip
+    found: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in kinds}
+    for number in range(rounds + 2):
+        for kind, do in kinds.items():
+            blocks = prepared(kind)
+            if kind == "merge":
+                await write([blocks[0].take([7])])
+            pids = await backends(store)
+            before = time.perf_counter(), time.process_time(), server_cpu(pids)
+            await do(blocks)
+            after = time.perf_counter(), time.process_time()
+            await asyncio.sleep(0.02)
+            spent = after[0] - before[0], after[1] - before[1], server_cpu(pids) - before[2]
+            if number >= 2:
+                found[kind].append(spent)
+    print(f"{ROWS} rows x {NAMES} float8, embedded PostgreSQL, median of {rounds}")
+    print(f"{'':22}{'wall ms':>9}{'client CPU':>12}{'server CPU':>12}{'sum':>8}{'ratio':>7}{'rows/s':>10}")
+    base = 0.0
+    for kind, spent in found.items():
+        wall, client, _ = (statistics.median(column) * 1e3 for column in zip(*spent, strict=True))
+        server = statistics.mean(one[2] for one in spent) * 1e3  # ticks of 10 ms: only the mean tells
+        base = base or client + server
+        print(f"{kind:22}{wall:9.1f}{client:12.1f}{server:12.1f}{client + server:8.1f}"
+              f"{(client + server) / base:7.2f}{ROWS / wall * 1e3:10.0f}")  # fmt: skip
+    await reading(store)
+    await plain.close()
+    await store.close()
+
+
+async def reading(store: PostgreSQLHandler) -> None:
+    """Read one and several series of 2,880 rows, written minute by minute among 200 others."""
+    names = 200
+    start = time.time() // 60 * 60 - 1.9 * 86400
+    rng = np.random.default_rng(1)
+    sources = [Source(f"reader{i}", "cpu") for i in range(names)]
+    for first in range(0, 2880, 60):
+        times = np.repeat(start + 55 * (first + np.arange(60.0)), names)
+        count = len(times)
+        none = np.zeros((count, 0), dtype=np.uint64)
+        values = rng.random((count, NAMES))
+        block = Block(
+            LAYOUT, sources * 60, times, times - 55, np.full(count, 60.0), values, none, none.astype(np.uint8)
+        )
+        await store.write([block], Cursor(2, first))
+    print(f"\n{'reading 2880 rows':22}{'wall ms':>9}{'client CPU':>12}")
+    for width in (1, 2, 8, 50):
+        spent = []
+        for i in range(24):
+            before = time.perf_counter(), time.process_time()
+            got = await store.read(sources[i * 7], LAYOUT.names[:width], 0, time.time())
+            spent.append((time.perf_counter() - before[0], time.process_time() - before[1]))
+            assert len(got[LAYOUT.names[0]].time) == 2880
+        wall, client = (statistics.median(column[4:]) * 1e3 for column in zip(*spent, strict=True))
+        print(f"{f'{width} names':22}{wall:9.2f}{client:12.2f}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=15)
+    sys.setswitchinterval(0.0005)
+    uvloop.run(main(parser.parse_args().rounds))
