@@ -1,0 +1,289 @@
+"""Opens everything in the order of the data's way, waits for a signal, and closes it in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import AsyncExitStack
+from typing import Any
+
+import uvloop
+from aiohttp import web
+
+from monitor.config import Config, ConfigError, HandlerSpec
+from monitor.handler import Naming, Store, StoreDownError, StoreError
+from monitor.http import HttpClient
+from monitor.inventory import JobSpec
+from monitor.journal import Journal
+from monitor.lag import Lag
+from monitor.naming import Paths
+from monitor.outlet import Outlet
+from monitor.pipeline import Pipeline
+from monitor.prime import Prime
+from monitor.query import Query
+from monitor.rates import Rates
+from monitor.runner import Job, Runner
+from monitor.scheduler import Scheduler
+from monitor.web import Services, first_admin, make_app
+
+log = logging.getLogger("monitor.app")
+
+OK, FAILURE, UNAVAILABLE, BAD_CONFIG = 0, 1, 69, 78
+SWITCH_INTERVAL = 0.0005
+"""With Python's 5 ms a busy loop starves the journal's thread (measured: a commit took more than 12 s)."""
+GRACE = 2.5
+"""Seconds that running requests, running collections and then each outlet have at the end, which is 10 s in all."""
+
+
+class StartError(Exception):
+    """The appliance cannot start; `code` is the exit code."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def run(config: Config, reload: Callable[[], Config]) -> int:
+    """Run until SIGTERM; return the exit code. `reload` reads the configuration again or raises ConfigError."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    return uvloop.run(_contained(Appliance(config, reload).run()))
+
+
+def migrate(config: Config) -> int:
+    """Bring the database's schema up to date; return the exit code."""
+    return uvloop.run(_contained(_migrate(config)))
+
+
+async def _contained(work: Awaitable[None]) -> int:
+    try:
+        await work
+    except StartError as error:
+        log.error("start.failed", extra={"fields": {"reason": str(error)}})
+        return error.code
+    return OK
+
+
+async def _migrate(config: Config) -> None:
+    store = _store(config, Paths(config.inventory))
+    try:
+        done = await store.check_schema()
+    except StoreError as error:
+        raise _unavailable(error) from None
+    finally:
+        await store.close()
+    log.info("store.migrate", extra={"fields": {"result": done}})
+
+
+def _unavailable(error: StoreError) -> StartError:
+    return StartError(UNAVAILABLE if isinstance(error, StoreDownError) else BAD_CONFIG, str(error))
+
+
+def _store(config: Config, naming: Naming) -> Store:
+    """Make the store: what [server] says of the database, then what the handler's own section says."""
+    server = config.server
+    options: dict[str, Any] = {
+        "database": server.database, "data_dir": config.data_dir, "postgres_bin": server.postgres_bin,
+        "postgres_user": server.postgres_user, "start_wait": server.start_wait,
+        "retention": config.retention.collected, **config.store.options,
+    }  # fmt: skip
+    store = config.store.cls(config.store.name, naming, **options)
+    assert isinstance(store, Store)
+    return store
+
+
+class Appliance:
+    """One run, from the first file opened to the last one closed."""
+
+    def __init__(self, config: Config, reload: Callable[[], Config]) -> None:
+        self.config = config
+        self._reload = reload
+        self._stop = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Open, serve until a signal, close. StartError says why it cannot start."""
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._on_stop)
+            loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+            log.info("started", extra={"fields": {"listen": self.config.server.listen, "pid": os.getpid()}})
+            await self._stop.wait()
+            log.info("stopping")
+        log.info("stopped")
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        config = self.config
+        listening = _listen(config)
+        stack.callback(listening.close)
+        self.naming = Paths(config.inventory)
+        self.lag = Lag()
+        self.lag.start()
+        stack.callback(self.lag.stop)
+        await self._open_journal(stack)
+        self.store = _store(config, self.naming)
+        stack.push_async_callback(self.store.close)
+        try:
+            await self.store.open()
+        except StoreError as error:
+            raise _unavailable(error) from None
+        self.prime.start()
+        stack.push_async_callback(self.prime.close)
+        await self._open_outlets(stack)
+        self.http = HttpClient()
+        await self.http.open()
+        stack.push_async_callback(self.http.close)
+        self.runner = Runner(self.pipeline.accept, concurrency=config.server.concurrency)
+        self.scheduler = Scheduler(self.runner)
+        self.scheduler.start(self._jobs(config))
+        stack.push_async_callback(self.scheduler.stop, GRACE)
+        await self._open_web(stack, listening)
+
+    async def _open_journal(self, stack: AsyncExitStack) -> None:
+        server = self.config.server
+        directory = self.config.data_dir / "journal"
+        try:
+            # The embedded server's user has to pass through; what lies in it is each its owner's alone.
+            self.config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+            directory.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StartError(BAD_CONFIG, f"data_dir {self.config.data_dir} cannot be used: {error.strerror}") from None
+        self.journal = Journal(
+            directory, max_bytes=server.journal_max_bytes, max_age=server.journal_max_age,
+            max_wait=server.journal_max_wait,
+        )  # fmt: skip
+        try:
+            await self.journal.open()
+        except OSError as error:
+            raise StartError(UNAVAILABLE, f"data_dir {self.config.data_dir} is in use or unusable: {error}") from None
+        stack.push_async_callback(self.journal.close)
+        self.rates = Rates(interval=float(self.config.push.interval))
+        self.prime = Prime(self.rates, self.journal, directory / "rates.snapshot")
+        self.pipeline = Pipeline(
+            self.rates, self.journal, prime=self.prime, max_names=self.config.push.names,
+            new_sources=self.config.push.new_sources_per_minute,
+        )  # fmt: skip
+
+    async def _open_outlets(self, stack: AsyncExitStack) -> None:
+        specs = self.config.handlers
+        await self.journal.keep_cursors([spec.name for spec in specs])
+        self.outlets = [Outlet(self.store, self.journal, opened=True)]
+        self.outlets += [Outlet(self._handler(spec), self.journal) for spec in specs]
+        for outlet in self.outlets:
+            await outlet.start()
+        stack.push_async_callback(self._drain)
+
+    def _handler(self, spec: HandlerSpec) -> Any:
+        return spec.cls(spec.name, self.naming, **spec.options)
+
+    async def _drain(self) -> None:
+        await asyncio.gather(*(outlet.drain(GRACE) for outlet in self.outlets))
+
+    async def _open_web(self, stack: AsyncExitStack, listening: socket.socket) -> None:
+        if text := first_admin(self.config):
+            # Not a log record: it is for whoever starts the program, once, and must not reach where logs go later.
+            print(text, flush=True)  # noqa: T201
+        services = Services.of(self)
+        self.query = Query(
+            self.store, unit=services.unit, max_points=self.config.server.max_points,
+            max_series=self.config.server.max_series,
+        )  # fmt: skip
+        runner = web.AppRunner(make_app(services), access_log=None, handle_signals=False, shutdown_timeout=GRACE)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listening).start()
+
+    def _jobs(self, config: Config, kept: Collection[tuple[JobSpec, Job]] = ()) -> list[Job]:
+        """Return the jobs of a configuration; what did not change stays the job that it was."""
+        same = {(spec.target, spec.cls, spec.section, _comparable(spec)): job for spec, job in kept}
+        self._specs: list[tuple[JobSpec, Job]] = []
+        for spec in config.inventory.jobs:
+            job = same.get((spec.target, spec.cls, spec.section, _comparable(spec)))
+            if job is None:
+                collector = spec.cls(spec.target, self.http.bound(), section=spec.section, **spec.options)
+                job = Job(spec.target, collector)
+                collector.http = self.http.bound(timeout=job.timeout, max_size=int(collector.max_size))
+            self._specs.append((spec, job))
+        jobs = [job for _, job in self._specs]
+        self.runner.jobs = {job.key: job for job in jobs}
+        return jobs
+
+    def _on_stop(self) -> None:
+        if self._stop.is_set():
+            log.warning("aborted")
+            os._exit(FAILURE)
+        self._stop.set()
+
+    def _on_reload(self) -> None:
+        task = asyncio.create_task(self.reload())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def reload(self) -> None:
+        """Read the configuration again; a bad one changes nothing. Jobs that are the same keep their schedule."""
+        async with self._reloading:
+            try:
+                config = await asyncio.to_thread(self._reload)
+            except ConfigError as error:
+                for problem in error.problems:
+                    log.error("reload.refused", extra={"fields": {"problem": str(problem)}})
+                return
+            await self._take(config)
+
+    async def _take(self, config: Config) -> None:
+        before, self.config = self.config, config
+        self.naming.replace(config.inventory)
+        jobs = self._jobs(config, self._specs)
+        self.scheduler.replace(jobs)
+        await self._replace_outlets(before.handlers, config.handlers)
+        fixed = [
+            key
+            for key in ("listen", "data_dir", "database")
+            if getattr(before.server, key) != getattr(config.server, key)
+        ]
+        if fixed:
+            log.warning("reload.needs_restart", extra={"fields": {"keys": ", ".join(fixed)}})
+        log.info("reloaded", extra={"fields": {"hosts": len(config.inventory.hosts), "jobs": len(jobs)}})
+
+    async def _replace_outlets(self, before: list[HandlerSpec], after: list[HandlerSpec]) -> None:
+        """Stop the outlets of handlers that went or changed, start those that came or changed."""
+        old = {spec.name: dict(spec.options) for spec in before}
+        new = {spec.name: dict(spec.options) for spec in after}
+        changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        ended = [outlet for outlet in self.outlets if outlet.name in changed]
+        await asyncio.gather(*(outlet.drain(GRACE) for outlet in ended))
+        started = [Outlet(self._handler(spec), self.journal) for spec in after if spec.name in changed]
+        await self.journal.keep_cursors(list(new))
+        self.outlets[:] = [outlet for outlet in self.outlets if outlet not in ended] + started
+        for outlet in started:
+            await outlet.start()
+
+
+def _comparable(spec: JobSpec) -> str:
+    return repr(sorted(spec.options.items()))
+
+
+def _listen(config: Config) -> socket.socket:
+    """Take the port before anything else is opened: when it is taken nothing else was touched."""
+    address = config.server.address
+    try:
+        kind, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(kind, socket.SOCK_STREAM)
+    except OSError as error:
+        raise StartError(BAD_CONFIG, f"[server] listen = {address}: {error.strerror or error}") from None
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(where)
+        listening.listen(1024)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise StartError(UNAVAILABLE, f"cannot listen on {address}: {(error.strerror or str(error)).lower()}") from None
+    return listening
