@@ -1,0 +1,166 @@
+"""The API: hosts, series, their newest values, their values over time, and the graphs that there are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from monitor.batch import Series
+from monitor.handler import SourceInfo
+from monitor.query import Answer
+from monitor.web import catalogue, hosts
+from monitor.web.answers import answer, listing
+from monitor.web.params import duration, required, times
+from monitor.web.problem import bad
+from monitor.web.services import Services
+
+T = TypeVar("T")
+
+SLICE = 500
+LATEST_SLICE = 100
+MAX_KEY = 2000
+CFS = ("AVERAGE", "MIN", "MAX", "LAST")
+
+
+def slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+class Api:
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    async def hosts(self, request: web.Request) -> web.StreamResponse:
+        found = await hosts.views(self.services)
+
+        async def items() -> AsyncIterator[list[Any]]:
+            for part in slices(found, SLICE):
+                yield [view.as_json() for view in part]
+
+        return await listing(request, "hosts", items())
+
+    async def host(self, request: web.Request) -> web.StreamResponse:
+        view = await hosts.view(self.services, request.match_info["host"], "host")
+        sources = [
+            {
+                "collector": info.source.collector,
+                "instance": info.source.instance,
+                "interval": info.interval,
+                "first_seen": info.first_seen,
+                "last_seen": info.last_seen,
+                "series": len(info.kinds),
+                "meta": info.meta,
+            }
+            for info in view.sources
+        ]
+        collectors = [part.as_json() for part in view.parts]
+        return answer({**view.as_json(), "collectors": collectors, "sources": sources})
+
+    async def series(self, request: web.Request) -> web.StreamResponse:
+        found = await self._sources(request)
+        name = request.query.get("name") or None
+
+        async def items() -> AsyncIterator[list[Any]]:
+            for part in slices(found, LATEST_SLICE):
+                yield [
+                    self._member(Series(info.source, each), kind)
+                    for info in part
+                    for each, kind in info.kinds.items()
+                    if name is None or each == name
+                ]
+
+        return await listing(request, "series", items())
+
+    async def latest(self, request: web.Request) -> web.StreamResponse:
+        found = await self._sources(request)
+
+        async def items() -> AsyncIterator[list[Any]]:
+            for part in slices(found, LATEST_SLICE):
+                kinds = {info.source: info.kinds for info in part}
+                newest = await self.services.store.latest([info.source for info in part])
+                yield [
+                    {**self._member(series, kinds[series.source].get(series.name)), "time": time, "value": value}
+                    for series, (time, value) in newest.items()
+                ]
+
+        return await listing(request, "series", items())
+
+    async def query(self, request: web.Request) -> web.StreamResponse:
+        required(request, "series")
+        keys = request.query.getall("series")
+        most = self.services.config.server.max_series
+        if len(keys) > most:
+            raise bad("series", f"expected at most {most} series, got {len(keys)}")
+        try:
+            wanted = [Series.parse(key[:MAX_KEY]) for key in keys]
+        except ValueError as error:
+            raise bad("series", str(error)) from None
+        cf = (request.query.get("cf") or "AVERAGE").upper()
+        if cf not in CFS:
+            raise bad("cf", f"expected one of {', '.join(CFS)}, got {cf[:40]!r}", CFS)
+        start, end = times(request, self.services)
+        found = await self.services.parts.query.fetch(wanted, start, end, step=duration(request, "step"), cf=cf)
+        return await listing(
+            request, "series", _fetched(found), start=found.start, end=found.end, step=found.step, cf=found.cf,
+            tier=found.tier,
+        )  # fmt: skip
+
+    async def graphs(self, request: web.Request) -> web.StreamResponse:
+        found = await self._sources(request)
+        registry = self.services.config.registry
+
+        async def items() -> AsyncIterator[list[Any]]:
+            for part in slices(found, LATEST_SLICE):
+                yield [
+                    {
+                        "host": info.source.host,
+                        "collector": info.source.collector,
+                        "instance": info.source.instance,
+                        "graph": graph.name,
+                        "title": graph.title,
+                        "url": catalogue.url(info.source, graph),
+                    }
+                    for info in part
+                    for graph in catalogue.graphs(registry, info.source, info.kinds)
+                ]
+
+        return await listing(request, "graphs", items())
+
+    async def _sources(self, request: web.Request) -> list[SourceInfo]:
+        """Return the sources that host=, collector= and instance= leave; instance= may be empty."""
+        host = request.query.get("host")
+        return await self.services.store.sources(
+            host=await hosts.identity(self.services, host) if host else None,
+            collector=request.query.get("collector") or None,
+            instance=request.query.get("instance"),
+        )
+
+    def _member(self, series: Series, kind: str | None) -> dict[str, Any]:
+        source, name = series
+        unit = self.services.unit(source, name)
+        return {
+            "host": source.host,
+            "collector": source.collector,
+            "instance": source.instance,
+            "name": name,
+            "kind": kind,
+            "unit": unit,
+        }
+
+
+async def _fetched(found: Answer) -> AsyncIterator[list[Any]]:
+    for one in found.series:
+        source, name = one.series
+        yield [
+            {
+                "host": source.host,
+                "collector": source.collector,
+                "instance": source.instance,
+                "name": name,
+                "unit": one.unit,
+                "values": one.values,
+            }
+        ]

@@ -1,0 +1,128 @@
+"""Draws PNGs: one at a time in a thread of its own, and what was just drawn is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from monitor.batch import Floats
+from monitor.graph.layout import layout
+from monitor.graph.model import Graph
+from monitor.graph.render import render
+from monitor.web.problem import ProblemError
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """All that a picture is made of; `key` names the graph."""
+
+    key: tuple[str, ...]
+    graph: Graph
+    series: Mapping[str, Floats]
+    start: int
+    end: int
+    step: int
+    width: int
+    height: int
+    title: str
+    whole: bool
+    tz: str
+    zoom: float = 1.0
+
+    def digest(self) -> bytes:
+        """Return what is the same for the same picture."""
+        place = (
+            self.key, self.start, self.end, self.step, self.width, self.height, self.title, self.whole, self.tz,
+            self.zoom,
+        )  # fmt: skip
+        found = hashlib.blake2b(repr(place).encode(), digest_size=16)
+        for name, values in self.series.items():
+            found.update(f"\0{name}\0{len(values)}\0".encode("utf-8", "surrogateescape"))
+            found.update(values.tobytes())
+        return found.digest()
+
+
+class Picture(NamedTuple):
+    png: bytes
+    etag: str
+
+
+@dataclass(slots=True)
+class DrawStats:
+    drawn: int = 0
+    kept: int = 0
+    """Answered from what was drawn before."""
+    refused: int = 0
+
+
+class Drawer:
+    """Draws exactly one picture at a time; `waiting` bounds the queue, `remembered` the bytes that are kept."""
+
+    def __init__(self, *, waiting: int = 200, remembered: int = 16 << 20) -> None:
+        self.stats = DrawStats()
+        self.waiting = waiting
+        self.remembered = remembered
+        self._thread = ThreadPoolExecutor(1, "draw")
+        self._running: dict[bytes, asyncio.Future[Picture]] = {}
+        self._kept: OrderedDict[bytes, Picture] = OrderedDict()
+        self._bytes = 0
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def forget(self) -> None:
+        """Forget what is kept: the graphs may be others."""
+        self._kept.clear()
+        self._bytes = 0
+
+    async def draw(self, drawing: Drawing) -> Picture:
+        """Return the picture; who waits for the same one shares it."""
+        digest = drawing.digest()
+        found = self._kept.get(digest)
+        if found is not None:
+            self._kept.move_to_end(digest)
+            self.stats.kept += 1
+            return found
+        running = self._running.get(digest)
+        if running is None:
+            if len(self._running) >= self.waiting:
+                self.stats.refused += 1
+                raise ProblemError(503, "too many graphs wait to be drawn", headers={"Retry-After": "2"})
+            running = asyncio.get_running_loop().run_in_executor(self._thread, picture, drawing)
+            self._running[digest] = running
+            running.add_done_callback(lambda _: self._running.pop(digest, None))
+            # Whoever hangs up, the picture is finished and kept for the next.
+            found = await asyncio.shield(running)
+            self.stats.drawn += 1
+            self._keep(digest, found)
+            return found
+        return await asyncio.shield(running)
+
+    def _keep(self, digest: bytes, found: Picture) -> None:
+        self._kept[digest] = found
+        self._bytes += len(found.png)
+        while self._bytes > self.remembered and self._kept:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest.png)
+
+
+def picture(drawing: Drawing) -> Picture:
+    """Lay out and render; runs in the thread."""
+    png = render(
+        layout(
+            drawing.graph, drawing.series, start=drawing.start, end=drawing.end, step=drawing.step,
+            width=drawing.width, height=drawing.height, title=drawing.title, whole=drawing.whole, tz=drawing.tz,
+            zoom=drawing.zoom,
+        )
+    )  # fmt: skip
+    return Picture(png, hashlib.blake2b(png, digest_size=12).hexdigest())
+
+
+def height_of(graph: Graph, width: int, height: int) -> int:
+    """Return how high a whole picture of this graph becomes: a long legend makes it higher."""
+    return layout(graph, {}, start=0, end=3600, step=3600, width=width, height=height).height

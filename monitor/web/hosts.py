@@ -1,0 +1,197 @@
+"""Hosts and their state.
+
+A host's parts are its collectors (one job each) and what is pushed for it (one per collector word that no job serves).
+A collector fails when its last collection did; what is pushed fails when nothing came for a heartbeat, which is
+max(2 x interval, 120 s), and is left out after an hour of silence, unless the host has nothing else. The state is
+
+- `unknown`: nothing has been collected or pushed yet;
+- `ok`: no part fails;
+- `warning`: some parts fail;
+- `critical`: all parts fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from monitor.handler import SourceInfo
+from monitor.inventory import HostSpec
+from monitor.rates.rates import heartbeat
+from monitor.runner import Job
+from monitor.web.problem import ProblemError, unknown
+from monitor.web.services import Services
+
+State = Literal["ok", "warning", "critical", "unknown"]
+FORGOTTEN = 3600.0
+SLICE = 200
+"""So many hosts are looked at before others get their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A collector of a host, or what is pushed under a collector's word. Times are epoch seconds, 0 is never."""
+
+    collector: str
+    section: str
+    up: bool | None
+    reason: str
+    interval: float
+    last_seen: float
+    job: Job | None = None
+
+    @property
+    def name(self) -> str:
+        """Its word in URLs: COLLECTOR or COLLECTOR:SECTION."""
+        return f"{self.collector}:{self.section}" if self.section else self.collector
+
+    def as_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "collector": self.collector,
+            "section": self.section,
+            "up": self.up,
+            "reason": self.reason,
+            "interval": self.interval,
+            "last_seen": self.last_seen or None,
+        }
+        if (job := self.job) is not None:
+            found |= {
+                "since": job.since or None,
+                "last_run": job.last_run or None,
+                "next_run": job.next_run or None,
+                "duration": job.duration,
+                "runs": job.runs,
+                "failures": job.failures,
+                "skipped": job.skipped,
+            }
+        return found
+
+
+@dataclass(slots=True)
+class HostView:
+    """A host as it is shown."""
+
+    spec: HostSpec
+    jobs: list[Job] = field(default_factory=list)
+    sources: list[SourceInfo] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    state: State = "unknown"
+    last_seen: float = 0.0
+
+    @property
+    def failing(self) -> list[Part]:
+        return [part for part in self.parts if part.up is False]
+
+    def judge(self, now: float) -> None:
+        """Work out the parts and the state."""
+        self.parts = [_collected(job, self.sources) for job in self.jobs]
+        served = {(job.collector.path, job.collector.section) for job in self.jobs}
+        pushed: dict[str, list[SourceInfo]] = {}
+        for info in self.sources:
+            if not _serves(served, info):
+                pushed.setdefault(info.source.collector, []).append(info)
+        silent = [_pushed(word, infos, now) for word, infos in pushed.items()]
+        fresh = [part for part in silent if now - part.last_seen <= max(FORGOTTEN, heartbeat(part.interval))]
+        self.parts += fresh if fresh or self.parts else silent
+        self.last_seen = max((part.last_seen for part in (*self.parts, *silent)), default=0.0)
+        self.state = state(self.parts)
+
+    def as_json(self) -> dict[str, Any]:
+        spec = self.spec
+        return {
+            "host": spec.host,
+            "hostname": spec.hostname,
+            "address": spec.address,
+            "service": spec.service,
+            "label": spec.label,
+            "role": spec.role,
+            "comment": spec.comment,
+            "state": self.state,
+            "last_seen": self.last_seen or None,
+            "failing": [{"collector": part.name, "reason": part.reason} for part in self.failing],
+        }
+
+
+def state(parts: Iterable[Part]) -> State:
+    """Return the state that a host's parts give it."""
+    known = [part.up for part in parts if part.up is not None]
+    if not known:
+        return "unknown"
+    if all(known):
+        return "ok"
+    return "warning" if any(known) else "critical"
+
+
+def _serves(served: set[tuple[str, str]], info: SourceInfo) -> bool:
+    """Tell whether a job publishes a source: the section's word begins the instance."""
+    word = info.source.instance.partition("/")[0]
+    return (info.source.collector, "") in served or (info.source.collector, word) in served
+
+
+def _collected(job: Job, sources: Sequence[SourceInfo]) -> Part:
+    key = job.key
+    stored = (info.last_seen for info in sources if _serves({(key.collector, key.section)}, info))
+    seen = max([job.last_success, *stored])
+    return Part(key.collector, key.section, job.up, job.reason, job.interval, seen, job)
+
+
+def _pushed(word: str, infos: Sequence[SourceInfo], now: float) -> Part:
+    newest = max(infos, key=lambda info: info.last_seen)
+    silence = now - newest.last_seen
+    up = silence <= heartbeat(newest.interval)
+    reason = "" if up else f"nothing was pushed for {_span(silence)}"
+    return Part(word, "", up, reason, newest.interval, newest.last_seen)
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+async def views(services: Services) -> list[HostView]:
+    """Return all hosts: the configured ones in their order, then those that only push, by name."""
+    found = {spec.host: HostView(spec) for spec in services.inventory.hosts.values()}
+    for job in list(services.parts.runner.jobs.values()):
+        if job.target.host in found:
+            found[job.target.host].jobs.append(job)
+    for number, info in enumerate(await services.store.sources()):
+        host = info.source.host
+        if host not in found:
+            found[host] = HostView(HostSpec(host, "", host))
+        found[host].sources.append(info)
+        if number % 2000 == 1999:
+            await asyncio.sleep(0)
+    now = services.clock()
+    for number, view in enumerate(found.values()):
+        view.judge(now)
+        if number % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
+    return list(found.values())
+
+
+async def view(services: Services, name: str, parameter: str) -> HostView:
+    """Return one host by identity, hostname or address; the problem of an unknown one names those that there are."""
+    spec = services.inventory.find(name)
+    sources = await services.store.sources(host=spec.host if spec else name)
+    if spec is None and not sources:
+        raise await no_host(services, name, parameter)
+    jobs = [job for job in list(services.parts.runner.jobs.values()) if spec and job.target.host == spec.host]
+    found = HostView(spec or HostSpec(name, "", name), jobs, sources)
+    found.judge(services.clock())
+    return found
+
+
+async def identity(services: Services, name: str) -> str:
+    """Return the identity of a host that may be called by its address or hostname; a name unknown stays itself."""
+    spec = services.inventory.find(name)
+    return spec.host if spec else name
+
+
+async def no_host(services: Services, name: str, parameter: str) -> ProblemError:
+    known = dict.fromkeys(services.inventory.hosts)
+    known |= dict.fromkeys(info.source.host for info in await services.store.sources())
+    return unknown(parameter, "host", name, known)

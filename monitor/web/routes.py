@@ -1,0 +1,148 @@
+"""The application: which path is answered by what, behind the gate, with every error contained in one place."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from monitor.attime import TimeError
+from monitor.handler import StoreError
+from monitor.query import QueryError
+from monitor.web.api import Api
+from monitor.web.auth import Gate, Right
+from monitor.web.draw import Drawer
+from monitor.web.health import Health
+from monitor.web.pages import Pages
+from monitor.web.png import Pictures
+from monitor.web.problem import ProblemError, bad
+from monitor.web.push import Push
+from monitor.web.scrape import Scrape
+from monitor.web.services import Services
+
+log = logging.getLogger("monitor.web")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PROBLEM = "application/problem+json"
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self';"
+    " base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def make_app(services: Services) -> web.Application:
+    """Return the application that serves pages, pictures and the API."""
+    gate, health, pages, drawer = Gate(services), Health(services), Pages(services), Drawer()
+    api, pictures, push = Api(services), Pictures(services, drawer), Push(services)
+    border = Border(gate, health, pages)
+    scrape = Scrape(services, push.stats, drawer.stats, border.answers)
+    app = web.Application(middlewares=[border.middleware])
+    reading: dict[str, Handler] = {
+        "/": pages.index,
+        "/server": pages.server,
+        "/static/{name}": pages.static,
+        "/graph": pictures.graph,
+        "/graph_global": pictures.graph_global,
+        "/api/v1/hosts": api.hosts,
+        "/api/v1/hosts/{host}": api.host,
+        "/api/v1/series": api.series,
+        "/api/v1/latest": api.latest,
+        "/api/v1/query": api.query,
+        "/api/v1/graphs": api.graphs,
+        "/healthz": health.healthz,
+        "/readyz": health.readyz,
+        "/version": health.version,
+        "/metrics": scrape.metrics,
+    }
+    for path, handler in reading.items():
+        app.router.add_get(path, handler)
+    app.router.add_post("/api/v1/push", push.post)
+    app.on_cleanup.append(gate.close)
+
+    async def close(_: web.Application) -> None:
+        drawer.close()
+
+    app.on_cleanup.append(close)
+    return app
+
+
+class Border:
+    """What every request passes: the gate, and the one place where errors become answers."""
+
+    def __init__(self, gate: Gate, health: Health, pages: Pages) -> None:
+        self.gate = gate
+        self.health = health
+        self.pages = pages
+        self.answers: dict[tuple[str, int], int] = {}
+        """How many answers there were by route and status."""
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get("X-Request-ID", "")
+        request_id = given if GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+        try:
+            await self.gate.admit(request, right_of(request))
+            response = await handler(request)
+        except ProblemError as problem:
+            response = self._problem(request, problem, request_id)
+        except (QueryError, TimeError) as error:
+            response = self._problem(request, bad(error.parameter, str(error)), request_id)
+        except web.HTTPException as error:
+            response = self._problem(request, of_http(request, error), request_id)
+        except web.RequestPayloadError as error:
+            unreadable = ProblemError(400, f"the body cannot be read: {str(error)[:200]}")
+            response = self._problem(request, unreadable, request_id)
+        except Exception as error:
+            # The one place: nobody sees a traceback, and the log has it once.
+            if request.transport is None or request.transport.is_closing():
+                raise
+            response = self._problem(request, await self._unexpected(request, error, request_id), request_id)
+        if not response.prepared:
+            response.headers.update({**SECURITY, "X-Request-ID": request_id})
+        route = request.match_info.route.resource
+        key = (route.canonical if route else "other", response.status)
+        self.answers[key] = self.answers.get(key, 0) + 1
+        return response
+
+    async def _unexpected(self, request: web.Request, error: Exception, request_id: str) -> ProblemError:
+        """Return the problem of an error that nobody expected: the store's, when that is away, else our own."""
+        away = str(error) if isinstance(error, StoreError) else await self.health.database()
+        if away:
+            return ProblemError(503, away, headers={"Retry-After": "10"})
+        fields = {"method": request.method, "path": request.path, "request_id": request_id}
+        log.error("web.failed", extra={"fields": fields}, exc_info=error)
+        return ProblemError(500, "something went wrong here; the log has it under this request_id")
+
+    def _problem(self, request: web.Request, problem: ProblemError, request_id: str) -> web.Response:
+        headers = {**problem.headers, "Cache-Control": "no-store"}
+        if wants_page(request):
+            text = self.pages.problem(problem.members(request_id))
+            return web.Response(text=text, status=problem.status, content_type="text/html", headers=headers)
+        return web.Response(body=problem.body(request_id), status=problem.status, content_type=PROBLEM, headers=headers)
+
+
+def right_of(request: web.Request) -> Right:
+    return "read" if request.method in ("GET", "HEAD", "OPTIONS") else "push"
+
+
+def wants_page(request: web.Request) -> bool:
+    """Tell whether a browser asks for something to read."""
+    return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+
+
+def of_http(request: web.Request, error: web.HTTPException) -> ProblemError:
+    """Return the problem for what aiohttp raises."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = sorted(error.allowed_methods)
+        detail = f"{request.method} is not allowed here; allowed: {', '.join(allowed)}"
+        return ProblemError(405, detail, allowed=allowed, headers={"Allow": ", ".join(allowed)})
+    if isinstance(error, web.HTTPNotFound):
+        return ProblemError(404, f"there is nothing at {request.path[:200]!r}; begin at / or /api/v1/hosts")
+    return ProblemError(error.status, error.text or error.reason)
