@@ -53,8 +53,10 @@ def value_axis(
         high = math.ceil(high / fine - MARGIN) * fine
     first, last = math.ceil(low / step - MARGIN), math.floor(high / step + MARGIN)
     values = [i * step for i in range(first, last + 1)]
-    decimals = next((places for places in range(6) if abs(round(shown, places) - shown) < shown * 1e-6), 6)
-    ticks = tuple((value, _label(value, used.divisor, decimals, used.prefix)) for value in values)
+    form = _form(shown, max(abs(low), abs(high)) / used.divisor)
+    ticks = tuple(
+        (value, f"{value / used.divisor:{form}} {used.prefix}".rstrip() if value else "0") for value in values
+    )
     first, last = math.ceil(low / fine - MARGIN), math.floor(high / fine + MARGIN)
     known = set(values)
     return ValueAxis(low, high, ticks, tuple(y for i in range(first, last + 1) if (y := i * fine) not in known))
@@ -73,6 +75,8 @@ def _range(
     size = max(abs(low), abs(high))
     if size < SMALLEST:
         low, high, size = min(low, 0.0), 0.0, 0.0
+    if -size * MARGIN < low < 0:
+        low = 0.0  # what arithmetic left below zero makes no axis below zero
     narrow = size * FINEST or 1.0
     if high - low < narrow:
         # the end that a limit holds stays where it is
@@ -98,13 +102,13 @@ def _step(least: float) -> float:
 def _minor(step: float, least: float) -> float:
     """Return a round part of the step, at least `least`."""
     lead = round(step / 10.0 ** math.floor(math.log10(step) + MARGIN), 1)
-    parts = (4, 2) if lead == 2 else (5, 2) if lead == 1 else (5,)
+    parts = (4, 2) if lead == 2 else (5, 2)
     return next((step / part for part in parts if step / part >= least), step)
 
 
-def _label(value: float, divisor: float, decimals: int, prefix: str) -> str:
-    if value == 0:
-        return "0"
-    number = value / divisor
-    digits = f"{number:.4g}" if not 1e-5 <= abs(number) < 1e6 else f"{number:.{decimals}f}"
-    return f"{digits} {prefix}".rstrip()
+def _form(step: float, size: float) -> str:
+    """Return the format in which numbers up to `size` that lie `step` apart differ."""
+    if step >= 1e-4 and size < 1e6:
+        decimals = next((places for places in range(6) if abs(round(step, places) - step) < step * 1e-6), 6)
+        return f".{decimals}f"
+    return f".{max(0, math.floor(math.log10(size)) - math.floor(math.log10(step) + MARGIN)) + 2}g"

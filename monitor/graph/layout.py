@@ -68,7 +68,8 @@ class _Frame:
 
     height: int
     plot: int
-    title: int
+    top: int
+    titled: bool
     times: int
     legend: int
 
@@ -125,7 +126,7 @@ def layout(
     if not labelled:
         left = right = sizes.px(5)
     plot_width = max(1, width - left - right) if whole else width
-    plot = Rect(left, frame.title, left + plot_width, frame.title + frame.plot)
+    plot = Rect(left, frame.top, left + plot_width, frame.top + frame.plot)
     total = width if whole else left + width + right
 
     zone = _zone(tz)
@@ -139,11 +140,11 @@ def layout(
     grid += [Box(_upright(plot, _column(plot, start, end, t)), RULE) for t in times.rules]
 
     texts: list[Text] = []
-    if frame.title:
+    if frame.titled:
         name = shortened(graph.title if title is None else title, (total - 2 * gap) // sizes.title.advance)
-        texts.append(Text(total // 2, sizes.px(4), name, sizes.title, INK, "centre"))
+        texts.append(Text(total // 2, sizes.px(3), name, sizes.title, INK, "centre"))
     if labelled:
-        texts += _value_labels(axis, across, plot, font, gap)
+        texts += _value_labels(axis, across, plot, font, gap, frame.height)
         if graph.unit and (unit := shortened(graph.unit, plot.height // font.advance)):
             texts.append(Text(gap, (plot.top + plot.bottom) // 2, unit, font, INK, "centre", upright=True))
     if frame.times:
@@ -227,24 +228,24 @@ def _peak(graph: Graph, drawn: Sequence[_Drawn], peaks: Mapping[str, Floats] | N
 
 def _divide(graph: Graph, sizes: Sizes, height: int, whole: bool, titled: bool) -> _Frame:
     """Divide the height; where it is too small for all, first the legend goes, then the title, then the times."""
-    plain = sizes.px(8)
-    title = sizes.title.line + sizes.px(9) if titled else plain
+    plain = sizes.axis.line // 2 + 1  # room for the upper half of the uppermost label
+    title = sizes.px(3) + sizes.title.line + plain if titled else plain
     times = sizes.axis.line + sizes.axis.line // 2
     line = sizes.legend[0].line
     legend = legend_height(graph, sizes.legend[0]) + sizes.px(6) if graph.items else 0
     if not whole:
         total = title + height + times + sizes.px(4) + legend
-        return _Frame(total, height, title, times, legend)
+        return _Frame(total, height, title, titled, times, legend)
     height += max(0, len(graph.items) - FEW_ROWS) * line if legend else 0
     least = sizes.px(LEAST_PLOT)
     if height - title - times - sizes.px(4) - legend < least:
         height -= max(0, len(graph.items) - FEW_ROWS) * line if legend else 0
         legend = 0
     if height - title - times - sizes.px(4) < least:
-        title = plain
+        title, titled = plain, False
     if height - title - times - sizes.px(4) < least:
         times = 0
-    return _Frame(height, max(1, height - title - times - sizes.px(4) - legend), title, times, legend)
+    return _Frame(height, max(1, height - title - times - sizes.px(4) - legend), title, titled, times, legend)
 
 
 def _value_axis(graph: Graph, drawn: Sequence[_Drawn], peak: Floats | None, pixels: int, sizes: Sizes) -> ValueAxis:
@@ -287,11 +288,13 @@ def _flat(plot: Rect, y: int) -> Rect:
     return Rect(plot.left, y, plot.right, y + 1)
 
 
-def _value_labels(axis: ValueAxis, across: Mapping[float, int], plot: Rect, font: Font, gap: int) -> list[Text]:
+def _value_labels(
+    axis: ValueAxis, across: Mapping[float, int], plot: Rect, font: Font, gap: int, height: int
+) -> list[Text]:
     texts: list[Text] = []
     for value, text in axis.ticks:
         y = across[value] - font.line // 2
-        if y >= 0 and (not texts or texts[-1].y - y >= font.line):
+        if 0 <= y <= height - font.line and (not texts or texts[-1].y - y >= font.line):
             texts.append(Text(plot.left - gap - 1, y, text, font, INK, "right"))
     return texts
 
