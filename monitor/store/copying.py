@@ -5,7 +5,7 @@ Format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +17,7 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 COLUMNS = ("time", "since", "source_id", "layout_id", "class", "values")
 FLOAT8 = 701
+PIECE = 64 * 1024
 EPOCH = 946_684_800
 """PostgreSQL counts microseconds from 2000-01-01."""
 
@@ -70,19 +71,24 @@ def _template(width: int) -> NDArray[np.void]:
     return row
 
 
-def rows(time: Ints, since: Ints, source: Ints, layout: Ints, kept: int, values: Floats) -> bytes:
+def rows(time: Ints, since: Ints, source: Ints, layout: Ints, kept: int, values: Floats) -> memoryview:
     """Return rows of one width; `values` has the shape (rows, names), `kept` is the retention class."""
     width = values.shape[1]
-    out = np.repeat(_template(width), len(values))
+    out = np.empty(len(values), dtype=_row(width))
+    out.view(np.uint8).reshape(len(values), -1)[:] = _template(width).view(np.uint8)
     out["time"] = time
     out["since"] = since
     out["source"] = source
     out["layout"] = layout
     out["class"] = kept
     out["values"]["value"] = values
-    return out.tobytes()
+    return memoryview(out.view(np.uint8))
 
 
-def buffer(parts: Iterable[bytes]) -> bytes:
-    """Return the whole of what COPY reads."""
-    return b"".join((HEADER, *parts, TRAILER))
+def pieces(parts: Iterable[memoryview]) -> Iterator[memoryview | bytes]:
+    """Yield what COPY reads, in pieces: the rows are not copied once more to put them together."""
+    yield HEADER
+    for part in parts:
+        for first in range(0, len(part), PIECE):
+            yield part[first : first + PIECE]
+    yield TRAILER

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -30,7 +30,6 @@ AHEAD = float(DAY)
 FARTHEST_SINCE = 1e10
 IN_A_THREAD = 20_000
 """Values from which on the work with numpy is a thread's."""
-CHUNK = 256 * 1024
 CURSOR = """
 INSERT INTO journal_cursor VALUES (true, $1, $2) ON CONFLICT (one) DO UPDATE SET segment = $1, "row" = $2
 """
@@ -50,7 +49,7 @@ class _Plan:
     """Rows whose sources and layouts have numbers, and what COPY takes of them, by leaf."""
 
     rows: list[tuple[Rows, Slots]]
-    buffers: dict[Leaf, bytes]
+    leaves: dict[Leaf, list[memoryview]]
 
 
 class Writer:
@@ -71,12 +70,12 @@ class Writer:
         tables = await _computed(size, lambda: [self._storable(rows, refused) for rows in rows_of(blocks)])
         tables = await self._intern(connection, tables, refused)
         plan = await _computed(size, lambda: self._plan(tables))
-        for leaf in plan.buffers:
+        for leaf in plan.leaves:
             await self._partitions.make(connection, leaf)
         merged, news = 0, News()
         async with connection.transaction():
-            for leaf, data in plan.buffers.items():
-                merged += await self._store(connection, leaf, data, news)
+            for leaf, parts in plan.leaves.items():
+                merged += await self._store(connection, leaf, parts, news)
             await connection.execute(CURSOR, cursor.segment, cursor.row)
         self.identities.apply(news)
         for rows, slots in plan.rows:
@@ -144,7 +143,6 @@ class Writer:
     def _plan(self, tables: Sequence[Rows]) -> _Plan:
         """Build what COPY takes, for every leaf."""
         known, plan = self.identities, _Plan([], {})
-        parts: dict[Leaf, list[bytes]] = {}
         for rows in tables:
             slots, layouts = known.resolve(rows.sources), rows.layout_ids(known.layout_ids)
             plan.rows.append((rows, slots))
@@ -157,18 +155,17 @@ class Writer:
                     times[here], copying.microseconds(rows.since[here]), known.ids[slots[here]], layouts[here],
                     CLASS, rows.values[here],
                 )  # fmt: skip
-                parts.setdefault(leaf, []).append(part)
-        plan.buffers = {leaf: copying.buffer(some) for leaf, some in parts.items()}
+                plan.leaves.setdefault(leaf, []).append(part)
         return plan
 
-    async def _store(self, connection: asyncpg.Connection, leaf: Leaf, data: bytes, news: News) -> int:
+    async def _store(self, connection: asyncpg.Connection, leaf: Leaf, parts: list[memoryview], news: News) -> int:
         """Write a leaf's rows; return how many were there."""
         try:
             async with connection.transaction():
-                await _copy(connection, leaf.name, data)
+                await _copy(connection, leaf.name, parts)
         except asyncpg.UniqueViolationError:
             merge = merging.Merge(connection, leaf.name, self.identities, news)
-            return await merge.run(lambda table: _copy(connection, table, data))
+            return await merge.run(lambda table: _copy(connection, table, parts))
         return 0
 
 
@@ -188,13 +185,9 @@ async def _computed(size: int, work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work) if size > IN_A_THREAD else work()
 
 
-async def _copy(connection: asyncpg.Connection, table: str, data: bytes) -> None:
-    async def chunks() -> AsyncIterator[memoryview]:
-        for first in _starts(data):
-            yield memoryview(data)[first : first + CHUNK]
+async def _copy(connection: asyncpg.Connection, table: str, parts: Sequence[memoryview]) -> None:
+    async def source() -> AsyncIterator[memoryview | bytes]:
+        for piece in copying.pieces(parts):
+            yield piece
 
-    await connection.copy_to_table(table, source=chunks(), columns=copying.COLUMNS, format="binary")
-
-
-def _starts(data: bytes) -> Iterator[int]:
-    return iter(range(0, len(data), CHUNK))
+    await connection.copy_to_table(table, source=source(), columns=copying.COLUMNS, format="binary")
