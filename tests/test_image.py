@@ -106,7 +106,7 @@ def test_the_first_start_prints_an_admin_password_once_and_nobody_gets_in_withou
 
 def test_a_user_of_the_configuration_takes_the_place_of_the_first_admin(tmp_path: Path) -> None:
     one, _ = in_image(tmp_path)
-    one.file.write_text("[auth]\n[[boss]]\nrole = admin\npassword = correct horse battery\n")
+    one.file.write_text("[auth]\n[[users]]\n[[[boss]]]\nrole = admin\npassword = correct horse battery\n")
     try:
         one.start()
         assert not PRINTED.search(one.log.read_text())
