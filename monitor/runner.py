@@ -52,10 +52,10 @@ class Job:
     running: bool = False
     meta: dict[str, dict[str, str]] = field(default_factory=dict)
     """The text facts that the last good collection told, by instance."""
+    key: JobKey = field(init=False)
 
-    @property
-    def key(self) -> JobKey:
-        return JobKey(self.target.host, self.collector.path, self.collector.section)
+    def __post_init__(self) -> None:
+        self.key = JobKey(self.target.host, self.collector.path, self.collector.section)
 
     @property
     def interval(self) -> float:

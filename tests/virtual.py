@@ -45,5 +45,5 @@ class Time:
         self._elapsed = elapsed
 
     async def _settle(self) -> None:
-        for _ in range(5):
+        for _ in range(12):
             await asyncio.sleep(0)
