@@ -114,7 +114,7 @@ class CPUCollector(Collector):
     targets = {
         "cpu": Graph(
             "cpu",
-            "cpu",
+            "CPU usage",
             Area(100 * (user + nice + kernel) / everything, "Kernel + User", "00cc00b4"),
             Line(100 * kernel / everything, "Kernel", "0000ffb4"),
             unit="percent",
@@ -124,11 +124,9 @@ class CPUCollector(Collector):
         ),
         "iowait": Graph(
             "iowait",
-            "iowait",
+            "IO wait",
             Area(100 * iowait / everything, "IO Wait", "00cc00b4"),
             unit="percent",
-            upper=100.0,
-            rigid=True,
             legend=("Max", "Average", "Current"),
         ),
     }

@@ -71,7 +71,7 @@ class LoadAverageCollector(Collector):
     )
     targets = {
         "loadavg": Graph(
-            "loadavg", "loadavg", Area(five, "Load Average", "00cc00b4"), legend=("Max", "Average", "Current")
+            "loadavg", "Load average", Area(five, "Load Average", "00cc00b4"), legend=("Max", "Average", "Current")
         )
     }
 

@@ -84,15 +84,15 @@ class MemoryCollector(Collector):
             "Kernel's virtual memory",
             Area(vmalloc_used, "used", "a6cee3"),
             Line(vmalloc_chunk, "largest free block", "1f78b4"),
-            Line(vmalloc_total, "total", "000000"),
             unit="bytes",
             base=1024,
         ),
+        Graph("vmalloc_total", "Address space of vmalloc", Line(vmalloc_total, "total"), unit="bytes", base=1024),
     )
     targets = {
         "memory": Graph(
             "memory",
-            "memory",
+            "Memory",
             Area(total * percent / 100, "Used", "00cc00b4"),
             Line(cached, "Cached", "0000ffb4"),
             unit="bytes",

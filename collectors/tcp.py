@@ -115,7 +115,7 @@ class TCPCollector(Collector):
     targets = {
         "tcpsocket": Graph(
             "tcpsocket",
-            "tcpsocket",
+            "TCP sockets",
             Line(alloc, "Alloc", "990099b4"),
             Line(in_use, "Established", "00cc00b4"),
             Line(timewait, "Timewait", "ff8000b4"),
