@@ -18,14 +18,18 @@ else:
 
 LEVEL = 1
 PALETTE, RGB = 3, 2
-FLAT = 6  # pixels: so long a run is a surface, whose colour is kept exactly
+MOST = 256
+FLAT = 6  # pixels: so long a run is a surface
+KEYS = 1 << 15  # colours by the upper five bits of their parts
+COARSE = 0b11110_11110_11110
+UNUSED = 0xFFFFFFFF
 
 
 def encode(pixels: NDArray[np.uint8]) -> bytes:
     """Return the PNG of an RGBA array (height, width, 4); opacity is ignored.
 
-    Colours that share their upper five bits become one when that gives at most 256 of them: the edges of lines and
-    letters may change by up to 7 of 255, surfaces do not.
+    The colours of edges, where lines and letters blend with what is below, are merged until at most 256 remain: they
+    change by up to 7 of 255, or 15 where there are very many. Surfaces keep their exact colours.
     """
     height, width = pixels.shape[:2]
     words = np.ascontiguousarray(pixels).view("<u4").reshape(-1)
@@ -33,23 +37,40 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
     starts += 1
     starts = np.concatenate(([0], starts))
     lengths = np.diff(starts, append=len(words))
-    runs = words[starts]
+    runs = words[starts] & 0xFFFFFF
     keys = ((runs >> 3) & 0x1F) | ((runs >> 6) & 0x3E0) | ((runs >> 9) & 0x7C00)
-    colours = np.full(1 << 15, 0xFFFFFFFF, dtype=np.uint32)
-    colours[keys] = runs & 0xFFFFFF
-    surfaces = lengths >= FLAT
-    colours[keys[surfaces]] = runs[surfaces] & 0xFFFFFF
-    used = np.flatnonzero(colours != 0xFFFFFFFF)
-    if len(used) > 256:
+    colours = np.full(KEYS, UNUSED, dtype=np.uint32)
+    colours[keys] = runs
+    flat = lengths >= FLAT
+    surfaces = keys[flat]
+    colours[surfaces] = runs[flat]
+    used = np.flatnonzero(colours != UNUSED)
+    groups = _groups(used, surfaces)
+    if groups is None:
         rows = np.zeros((height, 1 + 3 * width), dtype=np.uint8)
         rows[:, 1:] = pixels[:, :, :3].reshape(height, -1)
         return _file(width, height, RGB, rows)
-    index = np.zeros(1 << 15, dtype=np.uint8)
-    index[used] = np.arange(len(used))
+    count = int(groups.max()) + 1
+    table = np.zeros(count, dtype="<u4")
+    table[groups] = colours[used]
+    index = np.zeros(KEYS, dtype=np.uint8)
+    index[used] = groups
     rows = np.zeros((height, 1 + width), dtype=np.uint8)
     rows[:, 1:] = np.repeat(index[keys], lengths).reshape(height, width)
-    table = colours[used].astype("<u4").view(np.uint8).reshape(-1, 4)[:, :3]
-    return _file(width, height, PALETTE, rows, _chunk(b"PLTE", table.tobytes()))
+    palette = table.view(np.uint8).reshape(-1, 4)[:, :3]
+    return _file(width, height, PALETTE, rows, _chunk(b"PLTE", palette.tobytes()))
+
+
+def _groups(used: NDArray[np.signedinteger], surfaces: NDArray[np.signedinteger]) -> NDArray[np.intp] | None:
+    """Return which entry of the palette each used key gets; None if there is no room for all."""
+    if len(used) <= MOST:
+        return np.arange(len(used))
+    own = np.zeros(KEYS, dtype=bool)
+    own[surfaces] = True
+    # those of no surface share an entry when they differ in the last bit of a part only
+    coarse = np.where(own[used], used + KEYS, used & COARSE)
+    different, groups = np.unique(coarse, return_inverse=True)
+    return groups if len(different) <= MOST else None
 
 
 def _file(width: int, height: int, kind: int, rows: NDArray[np.uint8], palette: bytes = b"") -> bytes:

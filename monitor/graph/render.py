@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from matplotlib.backends._backend_agg import RendererAgg  # type: ignore[attr-defined]
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from monitor.graph.picture import Box, Fill, Picture, Rect, Stroke, Text
 from monitor.graph.png import encode
 
 Pixels = NDArray[np.uint8]
+Words = NDArray[np.uint32]
 
 
 def render(picture: Picture) -> bytes:
@@ -24,35 +27,56 @@ def pixels(picture: Picture) -> Pixels:
     """Return the picture as RGBA, an array of (height, width, 4)."""
     agg = RendererAgg(picture.width, picture.height, 72)
     drawn: Pixels = np.asarray(agg)
-    drawn[:] = picture.background
+    words: Words = drawn.view("<u4")[:, :, 0]
+    words[:] = _word(picture.background)
     for box in picture.boxes:
-        _box(drawn, box)
+        _box(words, box)
     for shape in picture.shapes:
         _shape(agg, picture, shape)
     for box in picture.frame:
-        _box(drawn, box)
+        _box(words, box)
     for text in picture.texts:
-        _text(drawn, text)
+        _text(drawn, words, text, picture)
     return drawn
 
 
-def _box(drawn: Pixels, box: Box) -> None:
+def _word(colour: Colour) -> int:
+    return colour.red | colour.green << 8 | colour.blue << 16 | 0xFF << 24
+
+
+def _box(words: Words, box: Box) -> None:
     left, top, right, bottom = box.rect
-    drawn[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = box.colour
+    words[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = _word(box.colour)
 
 
-def _text(drawn: Pixels, text: Text) -> None:
+def _text(drawn: Pixels, words: Words, text: Text, picture: Picture) -> None:
     ink = image(text.text, text.font)
-    left, top, _, _ = text.box
     if text.upright:
         ink = ink.T[::-1]
-    cut_left, cut_top = max(0, -left), max(0, -top)
-    part = drawn[top + cut_top : top + ink.shape[0], left + cut_left : left + ink.shape[1], :3]
-    ink = ink[cut_top : cut_top + part.shape[0], cut_left : cut_left + part.shape[1], None]
-    if not part.size:
+    box = text.box
+    left, top = max(0, box.left), max(0, box.top)
+    ink = ink[top - box.top : picture.height - box.top, left - box.left : picture.width - box.left]
+    if not ink.size:
         return
-    wanted = np.array(text.colour[:3], dtype=np.int32)
-    part[:] = part + (wanted - part) * ink.astype(np.int32) // 255
+    place = slice(top, top + ink.shape[0]), slice(left, left + ink.shape[1])
+    if _outside(box, picture.plot):
+        words[place] = _blends(text.colour, picture.background)[ink]
+    else:
+        below = drawn[place][:, :, :3]
+        above = np.array(text.colour[:3], dtype=np.int32)
+        drawn[place][:, :, :3] = below + (above - below) * ink[:, :, None].astype(np.int32) // 255
+
+
+def _outside(box: Rect, plot: Rect) -> bool:
+    return box.right <= plot.left or box.left >= plot.right or box.bottom <= plot.top or box.top > plot.bottom
+
+
+@lru_cache(maxsize=32)
+def _blends(above: Colour, below: Colour) -> Words:
+    """Return the colours of every coverage of an even surface."""
+    ink = np.arange(256)
+    parts = [low + (high - low) * ink // 255 for high, low in zip(above[:3], below[:3], strict=True)]
+    return (parts[0] | parts[1] << 8 | parts[2] << 16 | 0xFF << 24).astype("<u4")
 
 
 def _shape(agg: RendererAgg, picture: Picture, shape: Fill | Stroke) -> None:
