@@ -82,7 +82,7 @@ def rows(time: Ints, since: Ints, source: Ints, layout: Ints, kept: int, values:
     out["layout"] = layout
     out["class"] = kept
     out["values"]["value"] = values
-    return memoryview(out.view(np.uint8))
+    return out.view(np.uint8).data
 
 
 def pieces(parts: Iterable[memoryview]) -> Iterator[memoryview | bytes]:

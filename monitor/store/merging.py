@@ -42,12 +42,11 @@ class Merge:
         self._known = known
         self._news = news
 
-    async def run(self, copy: Callable[[str], Awaitable[None]]) -> int:
+    async def run(self, copy: Callable[[str], Awaitable[int]]) -> int:
         """Store rows, which `copy` copies into a table; return how many of them were there."""
         await self._connection.execute(STAGE)
         await self._connection.execute("TRUNCATE stage")
-        await copy("stage")
-        staged = await self._connection.fetchval("SELECT count(*) FROM stage")
+        staged = await copy("stage")
         inserted = int((await self._connection.execute(INSERT.format(leaf=self._leaf))).split()[-1])
         rows: dict[tuple[object, ...], tuple[float, Layout, Values]] = {}
         changed = set()
@@ -60,7 +59,7 @@ class Merge:
             if len(rows) % AT_ONCE == 0:
                 await asyncio.sleep(0)
         await self._update({key: rows[key] for key in rows if key in changed})
-        return int(staged) - inserted
+        return staged - inserted
 
     def _layout(self, number: int) -> Layout:
         return self._known.layouts[number]

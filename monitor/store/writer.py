@@ -28,6 +28,8 @@ CLASS = 1
 AHEAD = float(DAY)
 """Rows further in the future are refused: the partitions end there, and no true stamp lies there."""
 FARTHEST_SINCE = 1e10
+SAME = 2e-6
+"""Seconds within which two times may become the same, for the database counts microseconds."""
 IN_A_THREAD = 20_000
 """Values from which on the work with numpy is a thread's."""
 CURSOR = """
@@ -49,7 +51,9 @@ class _Plan:
     """Rows whose sources and layouts have numbers, and what COPY takes of them, by leaf."""
 
     rows: list[tuple[Rows, Slots]]
-    leaves: dict[Leaf, list[memoryview]]
+    fresh: dict[Leaf, list[memoryview]]
+    doubtful: dict[Leaf, list[memoryview]]
+    """Rows that may be there already."""
 
 
 class Writer:
@@ -70,12 +74,14 @@ class Writer:
         tables = await _computed(size, lambda: [self._storable(rows, refused) for rows in rows_of(blocks)])
         tables = await self._intern(connection, tables, refused)
         plan = await _computed(size, lambda: self._plan(tables))
-        for leaf in plan.leaves:
+        for leaf in {**plan.fresh, **plan.doubtful}:
             await self._partitions.make(connection, leaf)
         merged, news = 0, News()
         async with connection.transaction():
-            for leaf, parts in plan.leaves.items():
+            for leaf, parts in plan.fresh.items():
                 merged += await self._store(connection, leaf, parts, news)
+            for leaf, parts in plan.doubtful.items():
+                merged += await self._merge(connection, leaf, parts, news)
             await connection.execute(CURSOR, cursor.segment, cursor.row)
         self.identities.apply(news)
         for rows, slots in plan.rows:
@@ -142,20 +148,23 @@ class Writer:
 
     def _plan(self, tables: Sequence[Rows]) -> _Plan:
         """Build what COPY takes, for every leaf."""
-        known, plan = self.identities, _Plan([], {})
+        known, plan = self.identities, _Plan([], {}, {})
         for rows in tables:
             slots, layouts = known.resolve(rows.sources), rows.layout_ids(known.layout_ids)
             plan.rows.append((rows, slots))
             times = copying.microseconds(rows.times)
             days = copying.days(times)
-            for day in np.unique(days).tolist():
-                here = slice(None) if (days == day).all() else days == day
-                leaf = Leaf(CLASS, day * DAY)
+            # Only what is not newer than all that is known of its source can be there already.
+            fresh = rows.times > known.last[slots] + SAME
+            kinds = days * 2 + fresh
+            for kind in np.unique(kinds).tolist():
+                here, (day, new) = kinds == kind, divmod(kind, 2)
+                at = slice(None) if here.all() else here
                 part = copying.rows(
-                    times[here], copying.microseconds(rows.since[here]), known.ids[slots[here]], layouts[here],
-                    CLASS, rows.values[here],
+                    times[at], copying.microseconds(rows.since[at]), known.ids[slots[at]], layouts[at],
+                    CLASS, rows.values[at],
                 )  # fmt: skip
-                plan.leaves.setdefault(leaf, []).append(part)
+                (plan.fresh if new else plan.doubtful).setdefault(Leaf(CLASS, day * DAY), []).append(part)
         return plan
 
     async def _store(self, connection: asyncpg.Connection, leaf: Leaf, parts: list[memoryview], news: News) -> int:
@@ -164,9 +173,12 @@ class Writer:
             async with connection.transaction():
                 await _copy(connection, leaf.name, parts)
         except asyncpg.UniqueViolationError:
-            merge = merging.Merge(connection, leaf.name, self.identities, news)
-            return await merge.run(lambda table: _copy(connection, table, parts))
+            return await self._merge(connection, leaf, parts, news)
         return 0
+
+    async def _merge(self, connection: asyncpg.Connection, leaf: Leaf, parts: list[memoryview], news: News) -> int:
+        merge = merging.Merge(connection, leaf.name, self.identities, news)
+        return await merge.run(lambda table: _copy(connection, table, parts))
 
 
 def _without(rows: Rows, bad: dict[object, str], refused: list[Refused]) -> Rows:
@@ -185,9 +197,12 @@ async def _computed(size: int, work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work) if size > IN_A_THREAD else work()
 
 
-async def _copy(connection: asyncpg.Connection, table: str, parts: Sequence[memoryview]) -> None:
+async def _copy(connection: asyncpg.Connection, table: str, parts: Sequence[memoryview]) -> int:
+    """Copy rows into a table; return how many."""
+
     async def source() -> AsyncIterator[memoryview | bytes]:
         for piece in copying.pieces(parts):
             yield piece
 
-    await connection.copy_to_table(table, source=source(), columns=copying.COLUMNS, format="binary")
+    done = await connection.copy_to_table(table, source=source(), columns=copying.COLUMNS, format="binary")
+    return int(done.split()[-1])
