@@ -188,13 +188,12 @@ class Pages:
 
 
 def sections(views: Sequence[HostView]) -> list[tuple[str, list[tuple[str, list[HostView]]]]]:
-    """Return hosts by service (in order of name), then by label (in the order of the configuration)."""
+    """Return hosts by service (in order of name), then by label (none first, then in the configuration's order)."""
     found: dict[str, dict[str, list[HostView]]] = {}
     for view in views:
         found.setdefault(view.spec.service, {}).setdefault(view.spec.label, []).append(view)
-    return [
-        (service, list(labels.items())) for service, labels in sorted(found.items(), key=lambda one: one[0].casefold())
-    ]
+    services = sorted(found.items(), key=lambda one: one[0].casefold())
+    return [(service, sorted(labels.items(), key=lambda one: one[0] != "")) for service, labels in services]
 
 
 def grouped(view: HostView) -> list[Group]:

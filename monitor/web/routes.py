@@ -99,6 +99,9 @@ class Border:
         except web.RequestPayloadError as error:
             unreadable = ProblemError(400, f"the body cannot be read: {str(error)[:200]}")
             response = self._problem(request, unreadable, request_id)
+            # There is no next request behind a body that cannot be read, and nothing more of it to wait for.
+            response.force_close()
+            request.content.feed_eof()
         except Exception as error:
             # The one place: nobody sees a traceback, and the log has it once.
             if request.transport is None or request.transport.is_closing():
