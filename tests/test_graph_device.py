@@ -87,3 +87,10 @@ def test_expressions_combine_series_and_numbers_and_give_nan_where_nothing_is_kn
         (a + Name("nowhere"), [np.nan] * 3),
     ]:
         assert np.broadcast_to(made.evaluate(series), 3).tolist() == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_wrong_colour_or_limit_is_an_error_where_it_is_written() -> None:
+    with pytest.raises(ValueError, match="RRGGBB"):
+        Line("a", colour="green")
+    with pytest.raises(ValueError, match="lower limit"):
+        Graph("g", "", lower=2, upper=1)

@@ -30,7 +30,7 @@ ASCENT = 0.97  # of the size: how far the base line lies below the top of the li
 _drawing = threading.Lock()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def image(text: str, font: Font) -> Coverage:
     """Return how much of each pixel of a line of text is ink, 0 to 255; the array is `font.line` high."""
     advance = font.advance

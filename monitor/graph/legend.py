@@ -113,7 +113,7 @@ def place(
         y += line
     side = max(3, round(font.size * 0.72))
     for i, row in enumerate(rows):
-        top = y + (font.line - side + 1) // 2
+        top = y + (font.line - side) // 2
         mark = Rect(area.left, top, min(area.right, area.left + side), top + side)
         boxes.append(Box(mark, row.colour.on_white()))
         if name := shortened(row.legend, names):

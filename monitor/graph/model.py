@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
+from monitor.graph.colour import colour as read_colour
 from monitor.graph.expr import Expr, expr
 
 LegendColumn = Literal["Cur", "Ave", "Max", "Min", "Current", "Average", "Maximum", "Minimum"]
@@ -20,6 +21,8 @@ class Item:
         self.value = expr(value)
         self.legend = legend or str(getattr(value, "name", value))
         self.colour = colour
+        if colour is not None:
+            read_colour(colour)  # a wrong one is an error where it is written
 
 
 class Area(Item):
@@ -54,6 +57,8 @@ class Graph:
         rigid: bool = False,
         legend: tuple[LegendColumn, ...] = ("Cur", "Ave", "Max", "Min"),
     ) -> None:
+        if lower is not None and upper is not None and lower > upper:
+            raise ValueError(f"expected a lower limit below the upper one, got {lower} and {upper}")
         self.name = name
         self.title = title
         self.items = items
