@@ -59,13 +59,16 @@ class PostgresServer:
                 cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         end = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.5).close()
-                return
-            except OSError:
-                assert self.process.poll() is None and time.monotonic() < end, (self.directory / "log").read_text()
-                time.sleep(0.02)
+        while not self._ready():
+            assert self.process.poll() is None and time.monotonic() < end, (self.directory / "log").read_text()
+            time.sleep(0.02)
+
+    def _ready(self) -> bool:
+        """Whether it says so itself; a port that is open may still refuse."""
+        try:
+            return (self.data / "postmaster.pid").read_text().rstrip().endswith("ready")
+        except FileNotFoundError:
+            return False
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         if self.process is not None:

@@ -1,0 +1,213 @@
+# ruff: noqa: F811 - fixtures are asked for by the names that they are imported under
+"""The embedded server: whom it runs as, where it listens, and that it never outlives the appliance."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from servers_postgres import data_dir, programs  # noqa: F401
+
+from monitor.handler import StoreDownError, StoreUnusableError
+from monitor.store.embedded import Embedded
+from monitor.store.programs import user
+
+ROOT = Path(__file__).resolve().parent.parent
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who drops to another user")
+PROGRAM = """
+    import asyncio, sys
+    from pathlib import Path
+    from monitor.store.embedded import Embedded
+
+    async def main():
+        server = Embedded(Path(sys.argv[1]))
+        await server.start(30)
+        print(server.pid, server.connection["host"], flush=True)
+        await asyncio.sleep(600)
+
+    asyncio.run(main())
+"""
+
+
+def wait_for(done: Callable[[], object], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def process(directory: Path, **more: object) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A process that runs a server, and the server's pid."""
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(directory)]
+    one = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, **more
+    )  # type: ignore[call-overload]
+    try:
+        assert one.stdout is not None
+        words = one.stdout.readline().split()
+        assert words, "it did not start"
+        yield one, int(words[0])
+    finally:
+        one.kill()
+        one.wait()
+        one.stdout.close()
+
+
+async def answer(server: Embedded, question: str) -> object:
+    connection = await asyncpg.connect(**server.connection)
+    found = await connection.fetchval(question)
+    await connection.close()
+    return found
+
+
+async def test_it_starts_listens_on_a_private_socket_only_and_stops(data_dir: Path) -> None:
+    server = Embedded(data_dir)
+    await server.start(30)
+    assert server.pid is not None
+    running = psutil.Process(server.pid)
+    assert await answer(server, "SHOW data_checksums") == "on"
+    assert await answer(server, "SHOW server_encoding") == "UTF8"
+    assert not [one for one in running.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+    socket = Path(str(server.connection["host"]))
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o700
+    began = time.monotonic()
+    idle = await asyncpg.connect(**server.connection)
+    await server.stop()
+    assert time.monotonic() - began < 5
+    idle.terminate()
+    assert not psutil.pid_exists(running.pid)
+    assert not socket.exists()
+    await server.start(30)
+    assert await answer(server, "SELECT 1") == 1
+    await server.stop()
+
+
+async def test_a_long_data_directory_works(data_dir: Path) -> None:
+    long = data_dir / ("x" * 90) / ("y" * 90)
+    long.mkdir(parents=True)
+    server = Embedded(long)
+    await server.start(30)
+    assert await answer(server, "SELECT 1") == 1
+    await server.stop()
+
+
+@as_root
+async def test_as_root_it_drops_to_an_ordinary_user_for_good(data_dir: Path) -> None:
+    server = Embedded(data_dir, postgres_user="nobody")
+    await server.start(30)
+    nobody = pwd.getpwnam("nobody")
+    running = psutil.Process(server.pid)
+    assert set(running.uids()) == {nobody.pw_uid}
+    assert set(running.gids()) == {nobody.pw_gid}
+    assert "Groups:\t \n" in Path(f"/proc/{server.pid}/status").read_text()
+    await server.stop()
+    assert user("").name in ("postgres", "nobody")
+    for wrong in ("root", "no such user"):
+        with pytest.raises(StoreUnusableError, match=wrong):
+            await Embedded(data_dir, postgres_user=wrong).start(1)
+
+
+@as_root
+async def test_a_directory_that_shuts_the_server_out_is_named(data_dir: Path) -> None:
+    closed = data_dir / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(StoreUnusableError, match=f"{closed} shuts out the user"):
+        await Embedded(closed / "data").start(10)
+
+
+@as_root
+async def test_programs_that_the_server_cannot_reach_are_copied(data_dir: Path) -> None:
+    private = Path(tempfile.mkdtemp(prefix="private-"))
+    shutil.copytree(programs().parent, private / "pg", symlinks=True, ignore=shutil.ignore_patterns("doc", "man"))
+    share = Path("/usr/share/postgresql") / programs().parent.name
+    if not (private / "pg" / "share").exists() and share.exists():
+        pytest.skip("Debian's programs cannot be moved away from their share directory")
+    server = Embedded(data_dir, postgres_bin=private / "pg" / "bin")
+    await server.start(30)
+    assert data_dir in server.bin.parents
+    assert await answer(server, "SELECT 1") == 1
+    await server.stop()
+    shutil.rmtree(private)
+
+
+async def test_a_data_directory_of_another_version_is_refused(data_dir: Path) -> None:
+    server = Embedded(data_dir)
+    await server.start(30)
+    await server.stop()
+    (server.data / "PG_VERSION").write_text("9\n")
+    with pytest.raises(StoreUnusableError, match="was made by PostgreSQL 9"):
+        await server.start(30)
+    await server.stop()
+
+
+async def test_a_half_made_data_directory_is_made_anew(data_dir: Path) -> None:
+    server = Embedded(data_dir)
+    (data_dir / "postgres" / "data.new").mkdir(parents=True)
+    (data_dir / "postgres" / "data.new" / "PG_VERSION").write_text("18\n")
+    await server.start(30)
+    assert await answer(server, "SELECT 1") == 1
+    await server.stop()
+
+
+async def test_programs_that_are_not_there_are_an_error(data_dir: Path) -> None:
+    with pytest.raises(StoreUnusableError, match="postgres_bin = /nowhere"):
+        await Embedded(data_dir, postgres_bin=Path("/nowhere")).start(1)
+
+
+async def test_it_dies_with_a_killed_appliance_and_the_next_start_waits_for_its_end(data_dir: Path) -> None:
+    with process(data_dir) as (one, pid):
+        one.kill()
+        one.wait()
+        wait_for(lambda: not psutil.pid_exists(pid))
+    with process(data_dir) as (one, pid):
+        # Held still, it cannot end by itself: the next start finds it and must wait.
+        os.kill(pid, signal.SIGSTOP)
+        one.kill()
+        one.wait()
+        server = Embedded(data_dir)
+        start = asyncio.create_task(server.start(30))
+        await asyncio.sleep(0.5)
+        assert not start.done()
+        os.kill(pid, signal.SIGCONT)
+        await start
+        assert not psutil.pid_exists(pid)
+        assert await answer(server, "SELECT 1") == 1
+        await server.stop()
+
+
+async def test_one_data_directory_serves_one_appliance(data_dir: Path) -> None:
+    with process(data_dir) as (_, pid):
+        with pytest.raises(StoreDownError, match="another appliance"):
+            await Embedded(data_dir).start(5)
+        assert psutil.pid_exists(pid)
+
+
+@as_root
+async def test_an_ordinary_user_runs_it_as_himself(data_dir: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    os.chown(data_dir, nobody.pw_uid, nobody.pw_gid)
+    try:
+        subprocess.run([sys.executable, "-c", ""], user="nobody", group=nobody.pw_gid, extra_groups=[], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this Python lies where only root reaches it")
+    with process(data_dir, user="nobody", group=nobody.pw_gid, extra_groups=[]) as (one, pid):
+        assert psutil.Process(pid).uids().real == nobody.pw_uid
+        one.kill()
+        one.wait()
+        wait_for(lambda: not psutil.pid_exists(pid))
