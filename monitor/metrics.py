@@ -165,9 +165,9 @@ class Metrics:
         yield counter("monitor_query_refused", "Queries refused.", value=query.refused)
         yield counter("monitor_query_series", "Series in answers.", value=query.series)
         yield counter("monitor_query_seconds", "Time spent in queries.", value=query.seconds)
-        lag = gauge("monitor_loop_lag_seconds", "How late the event loop ran in the last minute.", ("quantile",))
+        lag = gauge("monitor_loop_lag_seconds", "How late the event loop ran in the last minute.", ("percentile",))
         for quantile in (0.5, 0.99, 1.0):
-            lag.add_metric((f"{quantile:g}",), self.parts.lag.quantile(quantile))
+            lag.add_metric((f"{100 * quantile:g}",), self.parts.lag.quantile(quantile))
         yield lag
         yield gauge("monitor_loop_lag_max_seconds", "The worst lag since the start.", value=self.parts.lag.worst)
 

@@ -249,9 +249,7 @@ async def test_an_unexpected_error_is_told_without_its_traceback_and_logged_once
         assert record.fields["request_id"] == found["request_id"]  # type: ignore[attr-defined]
 
 
-async def test_a_store_that_is_away_is_a_503_with_its_reason(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_store_that_is_away_is_a_503_with_its_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with serving(tmp_path) as (client, parts):
 
         async def refused(**_: Any) -> Any:

@@ -95,15 +95,16 @@ class Drawer:
                 raise ProblemError(503, "too many graphs wait to be drawn", headers={"Retry-After": "2"})
             running = asyncio.get_running_loop().run_in_executor(self._thread, picture, drawing)
             self._running[digest] = running
-            running.add_done_callback(lambda _: self._running.pop(digest, None))
-            # Whoever hangs up, the picture is finished and kept for the next.
-            found = await asyncio.shield(running)
-            self.stats.drawn += 1
-            self._keep(digest, found)
-            return found
+            running.add_done_callback(lambda done: self._keep(digest, done))
+        # Whoever hangs up, the picture is finished and kept for the next.
         return await asyncio.shield(running)
 
-    def _keep(self, digest: bytes, found: Picture) -> None:
+    def _keep(self, digest: bytes, done: asyncio.Future[Picture]) -> None:
+        del self._running[digest]
+        if done.cancelled() or done.exception() is not None:
+            return
+        found = done.result()
+        self.stats.drawn += 1
         self._kept[digest] = found
         self._bytes += len(found.png)
         while self._bytes > self.remembered and self._kept:
