@@ -102,8 +102,12 @@ class Runner:
             job.refused += len(refused)
             if len(refused) == len(batches):
                 raise CollectError(f"refused: {refused[0]}")
-        except Exception as error:
-            # The one place where a collector's error ends: whatever it is, it becomes the job's state.
+        except (Exception, asyncio.CancelledError, SystemExit) as error:
+            # The one place where a collector's error ends: whatever it is, it becomes the job's state. Only a
+            # cancellation that was asked for passes; one that a collector's library made is an error like others.
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
             self._failed(job, error)
             return False
         finally:
@@ -112,7 +116,7 @@ class Runner:
         self._succeeded(job)
         return True
 
-    def _failed(self, job: Job, error: Exception) -> None:
+    def _failed(self, job: Job, error: BaseException) -> None:
         reason = describe(error, job.timeout)
         job.failures += 1
         job.in_a_row += 1
@@ -134,7 +138,7 @@ class Runner:
         job.reason, job.in_a_row = "", 0
 
 
-def describe(error: Exception, timeout: float) -> str:
+def describe(error: BaseException, timeout: float) -> str:
     """Return what an operator reads of an error."""
     if isinstance(error, TimeoutError) and not error.args:
         text = f"no answer within {timeout:g} s"

@@ -109,6 +109,8 @@ ERRORS = [
     (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
     (FileNotFoundError(2, "No such file or directory", "/proc/stat"), "/proc/stat: no such file or directory"),
     (ZeroDivisionError(), "ZeroDivisionError:"),
+    (SystemExit(2), "SystemExit: 2"),
+    (asyncio.CancelledError("by a library"), "CancelledError: by a library"),
     (CollectError("x" * 10_000), "x" * 500),
     (CollectError("two\n  lines"), "two lines"),
 ]
@@ -116,7 +118,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("error", "reason"), ERRORS, ids=[type(error).__name__ for error, _ in ERRORS])
 async def test_every_exception_becomes_a_reason_and_nothing_is_stored(
-    error: Exception, reason: str, runner: Runner, pipeline: Pipeline, now: Now
+    error: BaseException, reason: str, runner: Runner, pipeline: Pipeline, now: Now
 ) -> None:
     one = job()
     one.collector.error = error
