@@ -142,8 +142,8 @@ async def test_a_query_answers_in_the_order_asked_with_nulls_for_unknown(tmp_pat
         parts.fill(Source("p", "app"), {"a": lambda i: i, "b": lambda i: math.nan if i == 3 else 2 * i}, 10, now)
         answer = await client.get(
             "/api/v1/query",
-            params=[("series", "p:app::b"), ("series", "p:app::none"), ("series", "p:app::a"), ("start", str(now - 300)),
-                    ("end", str(now)), ("step", "60"), ("cf", "average")],
+            params=[("series", "p:app::b"), ("series", "p:app::none"), ("series", "p:app::a"),
+                    ("start", str(now - 300)), ("end", str(now)), ("step", "60"), ("cf", "average")],
         )  # fmt: skip
         found = await answer.json()
         assert {key: found[key] for key in ("start", "end", "step", "cf")} == {

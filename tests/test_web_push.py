@@ -98,7 +98,7 @@ async def test_malformed_json_is_a_400_and_nothing_of_it_counts(tmp_path: Path) 
 
 
 async def test_a_large_push_never_holds_the_loop_for_long(tmp_path: Path) -> None:
-    async with serving(tmp_path) as (client, parts):
+    async with serving(tmp_path) as (client, _):
         values = {f"name{i}": i + 0.5 for i in range(50)}
         body = json.dumps({"batches": [one(host=f"h{i}", values=values) for i in range(2000)]}).encode()
         assert len(body) > 1 << 20
