@@ -39,7 +39,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
         (1023, 1024, "bytes", "1023.00 B"),
         (2048, 1024, "", "2.00 Ki"),
         (0, 1000, "bit/s", "0.00 bit/s"),
-        (1e40, 1000, "", "1.0e+16 Y"),
+        (1e40, 1000, "", "1.0e+40"),
         (math.nan, 1000, "bit/s", "-"),
         (math.inf, 1000, "bit/s", "-"),
     ],
@@ -85,7 +85,7 @@ def test_an_axis_holds_its_data_and_its_ticks_tell_values_apart(
     assert all(made.low - 1e-6 * abs(made.low) <= y <= made.high + 1e-6 * abs(made.high) for y, _ in made.ticks)
     labels = [label for _, label in made.ticks]
     assert len(set(labels)) == len(labels)
-    assert max(map(len, labels)) <= 12
+    assert max(map(len, labels)) <= (10 if abs(low) + abs(high) < 1e24 and made.high - made.low > 1e-3 else 14)
 
 
 def at(*parts: int) -> int:

@@ -37,6 +37,8 @@ def scale(value: float, base: int, unit: str) -> Scale:
     power = 0
     while power < len(LARGE) - 1 and round(size / base**power, 2) >= base:
         power += 1
+    if round(size / base**power, 2) >= base:
+        return ONE  # beyond all prefixes
     if power:
         return Scale(float(base**power), LARGE[power].upper() + "i" if base == 1024 else LARGE[power])
     if base == 1000 and size < 1 and SHORT.get(unit, unit) in DIVIDED:
