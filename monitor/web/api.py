@@ -18,8 +18,10 @@ from monitor.web.services import Services
 
 T = TypeVar("T")
 
-SLICE = 500
-LATEST_SLICE = 100
+SLICE = 100
+"""So many hosts, and four times as many series, are dealt with before others get their turn."""
+LATEST_SLICE = 50
+"""So many sources are asked for at once."""
 MAX_KEY = 2000
 CFS = ("AVERAGE", "MIN", "MAX", "LAST")
 
@@ -27,6 +29,19 @@ CFS = ("AVERAGE", "MIN", "MAX", "LAST")
 def slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def by_weight(infos: Sequence[SourceInfo], most: int) -> Iterator[list[SourceInfo]]:
+    """Yield sources together that have about so many series."""
+    part: list[SourceInfo] = []
+    weight = 0
+    for info in infos:
+        part.append(info)
+        weight += 1 + len(info.kinds)
+        if weight >= most:
+            yield part
+            part, weight = [], 0
+    yield part
 
 
 class Api:
@@ -64,7 +79,7 @@ class Api:
         name = request.query.get("name") or None
 
         async def items() -> AsyncIterator[list[Any]]:
-            for part in slices(found, LATEST_SLICE):
+            for part in by_weight(found, 4 * SLICE):
                 yield [
                     self._member(Series(info.source, each), kind)
                     for info in part
@@ -81,10 +96,11 @@ class Api:
             for part in slices(found, LATEST_SLICE):
                 kinds = {info.source: info.kinds for info in part}
                 newest = await self.services.store.latest([info.source for info in part])
-                yield [
-                    {**self._member(series, kinds[series.source].get(series.name)), "time": time, "value": value}
-                    for series, (time, value) in newest.items()
-                ]
+                for some in slices(list(newest.items()), 4 * SLICE):
+                    yield [
+                        {**self._member(series, kinds[series.source].get(series.name)), "time": time, "value": value}
+                        for series, (time, value) in some
+                    ]
 
         return await listing(request, "series", items())
 
@@ -113,7 +129,7 @@ class Api:
         registry = self.services.config.registry
 
         async def items() -> AsyncIterator[list[Any]]:
-            for part in slices(found, LATEST_SLICE):
+            for part in by_weight(found, 4 * SLICE):
                 yield [
                     {
                         "host": info.source.host,

@@ -26,7 +26,7 @@ from monitor.web.services import Services
 
 State = Literal["ok", "warning", "critical", "unknown"]
 FORGOTTEN = 3600.0
-SLICE = 200
+SLICE = 100
 """So many hosts are looked at before others get their turn."""
 
 
@@ -155,9 +155,11 @@ def _span(seconds: float) -> str:
 async def views(services: Services) -> list[HostView]:
     """Return all hosts: the configured ones in their order, then those that only push, by name."""
     found = {spec.host: HostView(spec) for spec in services.inventory.hosts.values()}
-    for job in list(services.parts.runner.jobs.values()):
+    for number, job in enumerate(list(services.parts.runner.jobs.values())):
         if job.target.host in found:
             found[job.target.host].jobs.append(job)
+        if number % 2000 == 1999:
+            await asyncio.sleep(0)
     for number, info in enumerate(await services.store.sources()):
         host = info.source.host
         if host not in found:
