@@ -122,6 +122,9 @@ def test_days_with_a_moved_clock_have_ticks_at_round_local_times() -> None:
 def test_an_hour_that_comes_twice_is_labelled_twice_and_one_that_is_skipped_not_at_all() -> None:
     back = labels(at(2026, 10, 25, 1), at(2026, 10, 25, 5))
     assert back.count("02:00") == 2
+    wide = labels(at(2026, 10, 24, 12), at(2026, 10, 25, 12), characters=110)
+    assert wide.count("02:00") == 1  # two hours apart, only the first
+    assert "22:00" in wide
     forward = labels(at(2026, 3, 29, 0, 30), at(2026, 3, 29, 5))
     assert "01:30" in forward
     assert "02:30" not in forward
