@@ -32,7 +32,7 @@ def test_a_device_is_found_by_any_of_its_series_and_in_natural_order() -> None:
 
 
 def test_leading_zeros_do_not_count_in_the_order() -> None:
-    assert devices(GRAPH, ["cpu010.rx_byte", "cpu8.rx_byte", "cpu009.rx_byte"]) == ["cpu8", "cpu009", "cpu010"]
+    assert devices(GRAPH, ["cpu010.rx_byte", "cpu8.rx_byte", "cpu007.rx_byte"]) == ["cpu007", "cpu8", "cpu010"]
 
 
 def test_a_graph_without_a_star_has_no_devices() -> None:
