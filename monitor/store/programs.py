@@ -84,25 +84,31 @@ def _on_path() -> list[Path]:
 
 
 def copied(bin_dir: Path, target: Path) -> Path:
-    """Copy the programs to where another user can reach them, once per version of them; return the directory."""
+    """Copy the programs to where another user can reach them, once per version of them; return the directory.
+
+    A wheel keeps libraries in NAME.libs beside the package NAME, where the programs look for them relative to their
+    own place: the copy has the same shape.
+    """
     state = (bin_dir / "postgres").stat()
     mark = hashlib.sha256(f"{bin_dir}:{state.st_mtime_ns}:{state.st_size}".encode()).hexdigest()[:12]
+    install, package = bin_dir.parent, bin_dir.parent.parent
     done = target / mark
     if not done.exists():
         shutil.rmtree(target, ignore_errors=True)
         half = target / "half"
-        half.mkdir(mode=0o755, parents=True)
-        target.chmod(0o755)
         for name in NEEDED:
-            if (bin_dir.parent / name).is_dir():
-                shutil.copytree(bin_dir.parent / name, half / name, symlinks=True)
-        for path in [half, *half.rglob("*")]:
+            if (install / name).is_dir():
+                shutil.copytree(install / name, half / package.name / install.name / name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, half / libraries.name, symlinks=True)
+        for path in [target, half, *half.rglob("*")]:
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
-        for path in (half / "bin").iterdir():
+        for path in (half / package.name / install.name / bin_dir.name).iterdir():
             path.chmod(0o755)
         half.rename(done)
-    return done / "bin"
+    return done / package.name / install.name / bin_dir.name
 
 
 def major_version(bin_dir: Path, who: User) -> int:
