@@ -143,10 +143,10 @@ async def test_a_directory_that_shuts_the_server_out_is_named(data_dir: Path) ->
 @as_root
 async def test_programs_that_the_server_cannot_reach_are_copied(data_dir: Path) -> None:
     private = Path(tempfile.mkdtemp(prefix="private-"))
-    shutil.copytree(
-        wheel_programs(None).parent, private / "pg", symlinks=True, ignore=shutil.ignore_patterns("include")
-    )
-    server = Embedded(data_dir, postgres_bin=private / "pg" / "bin")
+    package = wheel_programs(None).parent.parent
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(part, private / part.name, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    server = Embedded(data_dir, postgres_bin=private / package.name / "pginstall" / "bin")
     await server.start(30)
     assert data_dir in server.bin.parents
     assert await answer(server, "SELECT 1") == 1
