@@ -61,6 +61,8 @@ class Chain:
 
     def known(self, name: str, start: int, end: int) -> dict[int, float]:
         """Return what the store has of an nginx series, by the second at which its bucket ends."""
+        if end <= start:
+            return {}
         values = self.one.values(f"{self.host}:nginx::{name}", start=start, end=end, step=1)
         return {start + 1 + i: value for i, value in enumerate(values) if value is not None}
 
