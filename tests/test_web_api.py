@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
@@ -269,6 +270,22 @@ async def test_a_store_that_is_away_is_a_503_with_its_reason(tmp_path: Path, cap
         assert body["failing"] == ["database"]
         assert "hunter2" not in json.dumps(body)
         assert (await client.get("/healthz")).status == 200
+
+
+async def test_a_store_that_hangs_is_given_up(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, parts):
+        parts.fill(Source(OWN, "loadavg"), {name: lambda i: 1.0 for name in ("01", "05", "15")}, 3)
+
+        async def hang(*_: Any) -> Any:
+            await asyncio.Event().wait()
+
+        parts.store.read = hang  # type: ignore[method-assign]
+        parts.store.latest = hang  # type: ignore[method-assign]
+        parts.services.patience = 0.05
+        for path in (f"/api/v1/query?series={OWN}:loadavg::01", "/api/v1/latest", "/graph_global?target=loadavg"):
+            answer = await client.get(path)
+            assert answer.status == 503, path
+            assert "Retry-After" in answer.headers
 
 
 async def test_readyz_waits_for_the_first_schedule(tmp_path: Path) -> None:

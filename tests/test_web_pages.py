@@ -100,7 +100,7 @@ async def test_a_hosts_page_shows_its_graphs_by_collector_with_errors_and_meta(t
         for word in ("www1", "10.0.0.1", "expected <html>, got 404", "nginx/1.22 <b>", "app", "one", "2 of 2 runs"):
             assert word in found.text
         graphs = [image for image in found.images if str(image["src"]).startswith("/graph?")]
-        assert len(graphs) == 5
+        assert len(graphs) == 2
         for image in graphs:
             assert image["loading"] == "lazy"
             assert "www1" in str(image["alt"])
@@ -145,6 +145,29 @@ async def test_strange_names_are_shown_as_text_and_lead_where_they_should(tmp_pa
         checker.feed(text)
         (image,) = [image for image in checker.images if str(image["src"]).startswith("/graph?")]
         assert (await client.get(str(image["src"]))).status == 200
+
+
+async def test_a_page_is_there_and_says_so_when_the_store_is_away(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, parts):
+
+        async def away() -> str:
+            return "the database does not answer: connection refused"
+
+        parts.store.healthy = away  # type: ignore[method-assign]
+        for path in ("/", f"/server?address={OWN}"):
+            answer = await client.get(path)
+            assert answer.status == 200
+            assert "connection refused" in await answer.text()
+
+
+async def test_graphs_of_what_is_not_collected_here_are_left_out(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, parts):
+        parts.fill(Source("10.0.0.1", "nginx"), {"req_handled": lambda i: 1.0})
+        found = await page(client, "/server", address="www1")
+        (image,) = [image for image in found.images if str(image["src"]).startswith("/graph?")]
+        assert "graph=requests&" in str(image["src"])
+        other = {"address": "www1", "plugin_identifier": "nginx", "graph": "connections"}
+        assert (await client.get("/graph", params=other)).status == 200
 
 
 async def test_one_collector_can_be_looked_at_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from monitor.query import Answer
 from monitor.web import catalogue, hosts
 from monitor.web.answers import answer, listing
 from monitor.web.params import duration, required, times
-from monitor.web.problem import bad
+from monitor.web.problem import bad, patience
 from monitor.web.services import Services
 
 T = TypeVar("T")
@@ -95,7 +95,8 @@ class Api:
         async def items() -> AsyncIterator[list[Any]]:
             for part in slices(found, LATEST_SLICE):
                 kinds = {info.source: info.kinds for info in part}
-                newest = await self.services.store.latest([info.source for info in part])
+                async with patience(self.services.patience):
+                    newest = await self.services.store.latest([info.source for info in part])
                 for some in slices(list(newest.items()), 4 * SLICE):
                     yield [
                         {**self._member(series, kinds[series.source].get(series.name)), "time": time, "value": value}
@@ -118,7 +119,9 @@ class Api:
         if cf not in CFS:
             raise bad("cf", f"expected one of {', '.join(CFS)}, got {cf[:40]!r}", CFS)
         start, end = times(request, self.services)
-        found = await self.services.parts.query.fetch(wanted, start, end, step=duration(request, "step"), cf=cf)
+        step = duration(request, "step")
+        async with patience(self.services.patience):
+            found = await self.services.parts.query.fetch(wanted, start, end, step=step, cf=cf)
         return await listing(
             request, "series", _fetched(found), start=found.start, end=found.end, step=found.step, cf=found.cf,
             tier=found.tier,

@@ -16,8 +16,11 @@ PUSHED_GRAPHS = 50
 
 
 def graphs(registry: Registry, source: Source, names: Iterable[str]) -> Iterator[Graph]:
-    """Yield the graphs of a source that has the series of these names: those of devices once per device."""
-    names = list(names)
+    """Yield the graphs of a source that has the series of these names: those of devices once per device.
+
+    A graph that none of these series is in (they are not collected here) is left out.
+    """
+    names = set(names)
     cls = registry.by_path(source.collector)
     if cls is None:
         for name in sorted(name for name in names if ANY not in name)[:PUSHED_GRAPHS]:
@@ -27,7 +30,7 @@ def graphs(registry: Registry, source: Source, names: Iterable[str]) -> Iterator
         if of_devices(graph):
             for device in devices(graph, names):
                 yield bind(graph, device)
-        else:
+        elif not names.isdisjoint(graph.names()):
             yield graph
 
 
@@ -52,6 +55,13 @@ def find(registry: Registry, source: Source, names: Iterable[str], wanted: str) 
         elif wanted.startswith(f"{graph.name}.") and (device := wanted[len(graph.name) + 1 :]) in devices(graph, names):
             return bind(graph, device)
     return None
+
+
+def names(registry: Registry, source: Source, series: Iterable[str]) -> set[str]:
+    """Return the names of all graphs that `find` finds."""
+    cls = registry.by_path(source.collector)
+    plain = {graph.name for graph in cls.graphs if not of_devices(graph)} if cls else set()
+    return plain | {graph.name for graph in graphs(registry, source, series)}
 
 
 def identifier(source: Source) -> str:

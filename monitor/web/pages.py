@@ -22,6 +22,7 @@ from monitor.handler import SourceInfo
 from monitor.resources import resource
 from monitor.web import catalogue, hosts
 from monitor.web.draw import height_of
+from monitor.web.health import Health
 from monitor.web.hosts import HostView, Part
 from monitor.web.params import required
 from monitor.web.png import CUSTOM, HEIGHT, TERMS, WIDTH, term_of
@@ -74,8 +75,9 @@ class Group:
 
 
 class Pages:
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, health: Health) -> None:
         self.services = services
+        self.health = health
         self._heights: dict[tuple[object, ...], int] = {}
         self.statics = {path.name: _static(path) for path in sorted(resource("static").iterdir()) if path.is_file()}
         env = jinja2.Environment(
@@ -145,7 +147,7 @@ class Pages:
 
     def problem(self, members: Mapping[str, Any]) -> str:
         """Return the page that shows a problem."""
-        return self._error.render(problem=members, zone="")
+        return self._error.render(problem=members, zone="", trouble=None)
 
     def _shown(self, info: SourceInfo, view: HostView, more: Mapping[str, str]) -> Iterator[Shown]:
         for graph in catalogue.graphs(self.services.config.registry, info.source, info.kinds):
@@ -165,7 +167,8 @@ class Pages:
 
     async def _page(self, template: jinja2.Template, **values: Any) -> web.Response:
         parts: list[str] = []
-        for number, part in enumerate(template.generate(zone=self.services.timezone, **values)):
+        trouble = await self.health.database()
+        for number, part in enumerate(template.generate(zone=self.services.timezone, trouble=trouble, **values)):
             parts.append(part)
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
@@ -181,6 +184,8 @@ class Pages:
         if not at:
             return "never"
         seconds = self.services.clock() - at
+        if -1 < seconds < 1:
+            return "now"
         return f"in {span(-seconds)}" if seconds < 0 else f"{span(seconds)} ago"
 
     def _clock(self, at: float) -> str:

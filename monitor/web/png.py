@@ -13,7 +13,7 @@ from monitor.query import auto_step
 from monitor.web import catalogue, hosts
 from monitor.web.draw import Drawer, Drawing
 from monitor.web.params import required, times, whole
-from monitor.web.problem import bad, unknown
+from monitor.web.problem import bad, patience, unknown
 from monitor.web.services import Services
 
 STEPS = {"5m": 300, "30m": 1800, "1h": 3600, "6h": 21600, "1d": 86400}
@@ -107,7 +107,7 @@ class Pictures:
         source = known[word]
         graph = catalogue.find(registry, source, names.get(source, ()), name)
         if graph is None:
-            there = [one.name for one in catalogue.graphs(registry, source, names.get(source, ()))]
+            there = catalogue.names(registry, source, names.get(source, ()))
             raise unknown("graph", f"graph of {word}:", name, there)
         full = request.query.get("full") == "1"
         size = Size(
@@ -132,7 +132,8 @@ class Pictures:
     async def _answer(self, request: web.Request, source: Source, graph: Graph, span: Span, size: Size) -> web.Response:
         services = self.services
         wanted = [Series(source, name) for name in graph.names()]
-        found = await services.parts.query.fetch_graph(wanted, span.start, span.end, step=span.step, cf="AVERAGE")
+        async with patience(services.patience):
+            found = await services.parts.query.fetch_graph(wanted, span.start, span.end, step=span.step, cf="AVERAGE")
         if self._config is not services.config:
             self._config = services.config
             self.drawer.forget()

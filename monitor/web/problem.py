@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -64,3 +66,14 @@ def unknown(parameter: str, what: str, given: str, known: Iterable[str]) -> Prob
     return ProblemError(
         404, f"no {what} {given[:80]!r}; there are: {shown or 'none'}", parameter=parameter, allowed=names
     )
+
+
+@asynccontextmanager
+async def patience(seconds: float) -> AsyncIterator[None]:
+    """Wait so long for the store and no longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        text = f"the database did not answer within {seconds:g} s"
+        raise ProblemError(503, text, headers={"Retry-After": "10"}) from None

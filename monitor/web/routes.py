@@ -39,7 +39,8 @@ SECURITY = {
 
 def make_app(services: Services) -> web.Application:
     """Return the application that serves pages, pictures and the API."""
-    gate, health, pages, drawer = Gate(services), Health(services), Pages(services), Drawer()
+    gate, health, drawer = Gate(services), Health(services), Drawer()
+    pages = Pages(services, health)
     api, pictures, push = Api(services), Pictures(services, drawer), Push(services)
     border = Border(gate, health, pages)
     scrape = Scrape(services, push.stats, drawer.stats, border.answers)

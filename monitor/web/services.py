@@ -7,7 +7,7 @@ import time
 import zoneinfo
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -78,7 +78,8 @@ class Services:
 
     parts: Parts
     clock: Callable[[], float] = time.time
-    started: float = field(default_factory=time.time)
+    patience: float = 20.0
+    """Seconds that a request waits for the store."""
 
     def __post_init__(self) -> None:
         self._units: Units | None = None
