@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -51,6 +52,9 @@ class StartError(Exception):
 def run(config: Config, reload: Callable[[], Config]) -> int:
     """Run until SIGTERM; return the exit code. `reload` reads the configuration again or raises ConfigError."""
     sys.setswitchinterval(SWITCH_INTERVAL)
+    # Kept connections to thousands of hosts are as many descriptors; the usual soft limit is 1,024.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return uvloop.run(_contained(Appliance(config, reload).run()))
 
 
