@@ -2,8 +2,8 @@
 
     python tests/bench/minutes.py
 
-Takes about 9 minutes. Prints how wrk's count compares with the rates that were stored, what a restart of nginx left, and
-which minutes carbon and InfluxDB have.
+Takes about 9 minutes. Prints how wrk's count compares with the rates that were stored, what a restart of nginx left,
+and which minutes carbon and InfluxDB have.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def main() -> None:
             stored = sum(value for value in values if value is not None) * 60
             polls = (loaded - begin) / 60
             print(
-                f"\nwrk made {count} requests, the rates add up to {stored - polls:.0f}: {(stored - polls) / count - 1:+.3%}"
+                f"\nwrk made {count} requests, the rates add up to {stored - polls:.0f}:"
+                f" {(stored - polls) / count - 1:+.3%}"
             )
             after = rates(one, loaded, end)
             print(f"requests/s after nginx was restarted: {after} (None is unknown)")
