@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientPayloadError
 from aiohttp.test_utils import TestClient
 from web_parts import OWN, batch, serving
 
@@ -135,6 +136,39 @@ async def test_a_long_answer_is_whole_json(tmp_path: Path) -> None:
         found = (await get(client, "/api/v1/latest"))["series"]
         assert len(found) == 3000
         assert {one["host"] for one in found} == {f"host{i}" for i in range(3000)}
+
+
+async def test_an_answer_that_fails_halfway_does_not_look_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as (client, parts):
+        for i in range(6000):
+            parts.store.add(Source(f"host{i}", "app"), 60, 0, {"a_name_that_takes_room": 1.0}, kinds={"a": Kind.GAUGE})
+        latest, asked = parts.store.latest, 0
+
+        async def fails(sources: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked > 100:
+                raise RuntimeError("the store broke")
+            return await latest(sources)
+
+        parts.store.latest = fails  # type: ignore[method-assign]
+        answer = await client.get("/api/v1/latest")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        with pytest.raises(ClientPayloadError):
+            await answer.read()
+        assert [record.message for record in caplog.records] == ["web.cut_short"]
+
+
+async def test_who_hangs_up_halfway_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(tmp_path) as (client, parts):
+        for i in range(6000):
+            parts.store.add(Source(f"host{i}", "app"), 60, 0, {"a_name_that_takes_room": 1.0}, kinds={"a": Kind.GAUGE})
+        answer = await client.get("/api/v1/latest")
+        answer.close()
+        assert (await client.get("/healthz")).status == 200
+        assert not caplog.records
 
 
 async def test_a_query_answers_in_the_order_asked_with_nulls_for_unknown(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import orjson
 from aiohttp import web
 
 JSON = "application/json"
+STARTED = web.RequestKey("started", web.StreamResponse)
+"""Where a request keeps the answer of which a part was sent already."""
 AT_ONCE = 256 << 10
 """A longer answer is sent while it is made."""
 OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
@@ -37,6 +39,7 @@ async def listing(
         if size > AT_ONCE and request.method != "HEAD":
             if response is None:
                 response = web.StreamResponse(headers={"Content-Type": JSON})
+                request[STARTED] = response
                 await response.prepare(request)
             await response.write(b"".join(made))
             made, size = [], 0

@@ -12,6 +12,7 @@ from aiohttp import web
 from monitor.attime import TimeError
 from monitor.handler import StoreError
 from monitor.query import QueryError
+from monitor.web.answers import STARTED
 from monitor.web.api import Api
 from monitor.web.auth import Gate, Right
 from monitor.web.draw import Drawer
@@ -26,6 +27,7 @@ from monitor.web.services import Services
 log = logging.getLogger("monitor.web")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+REQUEST_ID = web.RequestKey("request_id", str)
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROBLEM = "application/problem+json"
 SECURITY = {
@@ -65,6 +67,7 @@ def make_app(services: Services) -> web.Application:
     for path, handler in reading.items():
         app.router.add_get(path, handler)
     app.router.add_post("/api/v1/push", push.post)
+    app.on_response_prepare.append(border.sign)
     app.on_cleanup.append(gate.close)
 
     async def close(_: web.Application) -> None:
@@ -87,44 +90,57 @@ class Border:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("X-Request-ID", "")
-        request_id = given if GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+        request[REQUEST_ID] = given if GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
         try:
             await self.gate.admit(request, right_of(request))
             response = await handler(request)
-        except ProblemError as problem:
-            response = self._problem(request, problem, request_id)
-        except (QueryError, TimeError) as error:
-            response = self._problem(request, bad(error.parameter, str(error)), request_id)
-        except web.HTTPException as error:
-            response = self._problem(request, of_http(request, error), request_id)
-        except web.RequestPayloadError as error:
-            unreadable = ProblemError(400, f"the body cannot be read: {str(error)[:200]}")
-            response = self._problem(request, unreadable, request_id)
-            # There is no next request behind a body that cannot be read, and nothing more of it to wait for.
-            response.force_close()
-            request.content.feed_eof()
         except Exception as error:
-            # The one place: nobody sees a traceback, and the log has it once.
-            if request.transport is None or request.transport.is_closing():
-                raise
-            response = self._problem(request, await self._unexpected(request, error, request_id), request_id)
-        if not response.prepared:
-            response.headers.update({**SECURITY, "X-Request-ID": request_id})
+            # The one place: nobody sees a traceback, and what nobody expected is logged once.
+            response = await self._failed(request, error)
         route = request.match_info.route.resource
         key = (route.canonical if route else "other", response.status)
         self.answers[key] = self.answers.get(key, 0) + 1
         return response
 
-    async def _unexpected(self, request: web.Request, error: Exception, request_id: str) -> ProblemError:
+    async def sign(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Give an answer the headers that all have, just before it is sent."""
+        response.headers.update({**SECURITY, "X-Request-ID": request.get(REQUEST_ID, "")})
+
+    async def _failed(self, request: web.Request, error: Exception) -> web.StreamResponse:
+        started = request.get(STARTED)
+        gone = request.transport is None or request.transport.is_closing()
+        if started is not None or gone:
+            if not gone and request.transport is not None:
+                # Too late for a problem: what was sent of the answer must not look whole.
+                fields = {"path": request.path, "request_id": request[REQUEST_ID], "reason": str(error)[:200]}
+                log.warning("web.cut_short", extra={"fields": fields})
+                request.transport.abort()
+            return started if started is not None else web.Response(status=503)
+        if isinstance(error, ProblemError):
+            return self._problem(request, error)
+        if isinstance(error, QueryError | TimeError):
+            return self._problem(request, bad(error.parameter, str(error)))
+        if isinstance(error, web.HTTPException):
+            return self._problem(request, of_http(request, error))
+        if isinstance(error, web.RequestPayloadError):
+            response = self._problem(request, ProblemError(400, f"the body cannot be read: {str(error)[:200]}"))
+            # There is no next request behind a body that cannot be read, and nothing more of it to wait for.
+            response.force_close()
+            request.content.feed_eof()
+            return response
+        return self._problem(request, await self._unexpected(request, error))
+
+    async def _unexpected(self, request: web.Request, error: Exception) -> ProblemError:
         """Return the problem of an error that nobody expected: the store's, when that is away, else our own."""
         away = str(error) if isinstance(error, StoreError) else await self.health.database()
         if away:
             return ProblemError(503, away, headers={"Retry-After": "10"})
-        fields = {"method": request.method, "path": request.path, "request_id": request_id}
+        fields = {"method": request.method, "path": request.path, "request_id": request[REQUEST_ID]}
         log.error("web.failed", extra={"fields": fields}, exc_info=error)
         return ProblemError(500, "something went wrong here; the log has it under this request_id")
 
-    def _problem(self, request: web.Request, problem: ProblemError, request_id: str) -> web.Response:
+    def _problem(self, request: web.Request, problem: ProblemError) -> web.Response:
+        request_id = request[REQUEST_ID]
         headers = {**problem.headers, "Cache-Control": "no-store"}
         if wants_page(request):
             text = self.pages.problem(problem.members(request_id))
