@@ -81,7 +81,7 @@ class CPUCollector(Collector):
             Stack(100 * irq / everything, "irq", "6a3d9a"),
             Stack(100 * softirq / everything, "softirq", "cab2d6"),
             Stack(100 * steal / everything, "steal", "b15928"),
-            Stack(100 * idle / everything, "idle", "eeeeee"),
+            Stack(100 * idle / everything, "idle", "d9dee3"),
             unit="percent",
             upper=100.0,
             rigid=True,

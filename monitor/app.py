@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -114,6 +115,9 @@ class Appliance:
         """Open, serve until a signal, close. StartError says why it cannot start."""
         async with AsyncExitStack() as stack:
             await self._open(stack)
+            # What is loaded by now stays: the collector need not walk it again and hold the loop for it.
+            gc.collect()
+            gc.freeze()
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._on_stop)
