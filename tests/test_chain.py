@@ -139,4 +139,5 @@ def test_a_restart_of_nginx_is_one_unknown_and_no_spike(chain: Chain) -> None:
     wait_for(lambda: len(chain.known("req_handled", restarted, int(time.time()))) >= 4)
     rates = chain.known("req_handled", start, int(time.time()))
     assert max(rates.values()) < 10
-    assert len(set(range(min(rates), max(rates))) - set(rates)) <= 2
+    # The fall of the counters, and perhaps one poll while nginx was away.
+    assert 1 <= len(set(range(min(rates), max(rates))) - set(rates)) <= 2
