@@ -38,8 +38,10 @@ log = logging.getLogger("monitor.app")
 OK, FAILURE, UNAVAILABLE, BAD_CONFIG = 0, 1, 69, 78
 SWITCH_INTERVAL = 0.0005
 """With Python's 5 ms a busy loop starves the journal's thread (measured: a commit took more than 12 s)."""
-GRACE = 2.5
-"""Seconds that running requests, running collections and then each outlet have at the end, which is 10 s in all."""
+GRACE = 2.0
+"""Seconds that running requests, running collections and then all outlets have at the end."""
+END = 9.5
+"""Seconds after which the process ends whatever still hangs: what was accepted is in the journal."""
 
 
 class StartError(Exception):
@@ -125,6 +127,7 @@ class Appliance:
             log.info("started", extra={"fields": {"listen": self.config.server.listen, "pid": os.getpid()}})
             await self._stop.wait()
             log.info("stopping")
+            loop.call_later(END, self._cut)
         log.info("stopped")
 
     async def _open(self, stack: AsyncExitStack) -> None:
@@ -228,6 +231,11 @@ class Appliance:
             log.warning("aborted")
             os._exit(FAILURE)
         self._stop.set()
+
+    @staticmethod
+    def _cut() -> None:
+        log.warning("stopped", extra={"fields": {"reason": f"something hung for {END:g} s"}})
+        os._exit(OK)
 
     def _on_reload(self) -> None:
         task = asyncio.create_task(self.reload())

@@ -100,6 +100,24 @@ def test_sigterm_ends_it_within_ten_seconds_with_0(tmp_path: Path) -> None:
         assert time.monotonic() - began < 10
 
 
+def test_sigterm_ends_it_within_ten_seconds_also_when_all_that_it_talks_to_hangs(tmp_path: Path) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(100)
+        port = deaf.getsockname()[1]
+        config = (
+            "handlers = GraphiteHandler, InfluxDBHandler\n[handlers]\n"
+            f"[[GraphiteHandler]]\nhost = 127.0.0.1\nport = {port}\n"
+            f"[[InfluxDBHandler]]\nurl = http://127.0.0.1:{port}\ndatabase = x\n"
+            f"{EVERY_SECOND}[[NginxCollector]]\nenabled = True\nreq_port = {port}\ninterval = 30\n"
+        )
+        with appliance(tmp_path / "a", config) as one:
+            wait_for(lambda: one.json("/api/v1/latest", collector="cpu")["series"])
+            began = time.monotonic()
+            assert one.stop() == 0
+            assert time.monotonic() - began < 10
+
+
 def test_a_taken_port_ends_it_with_69_and_names_the_port(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
