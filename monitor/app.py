@@ -29,7 +29,7 @@ from monitor.pipeline import Pipeline
 from monitor.prime import Prime
 from monitor.query import Query
 from monitor.rates import Rates
-from monitor.runner import Job, Runner
+from monitor.runner import Gather, Job, Runner
 from monitor.scheduler import Scheduler
 from monitor.web import Services, first_admin, make_app
 
@@ -151,7 +151,9 @@ class Appliance:
         self.http = HttpClient()
         await self.http.open()
         stack.push_async_callback(self.http.close)
-        self.runner = Runner(self.pipeline.accept, concurrency=config.server.concurrency)
+        gather = Gather(self.pipeline.accept)
+        stack.push_async_callback(gather.close, GRACE)
+        self.runner = Runner(gather.accept, concurrency=config.server.concurrency)
         self.scheduler = Scheduler(self.runner)
         self.scheduler.start(self._jobs(config))
         stack.push_async_callback(self.scheduler.stop, GRACE)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 
 import aiohttp
+from yarl import URL
 
 from monitor.collector import CollectError, Response
 from monitor.options import masked
 
 LONGEST = 30.0
+MOST_URLS = 20_000
+"""So many stay parsed: more than there are pages that are asked again and again."""
 
 
 class HttpClient:
@@ -25,6 +29,7 @@ class HttpClient:
         self.connections = connections
         self.keepalive = keepalive
         self._session: aiohttp.ClientSession | None = None
+        self.parsed = lru_cache(maxsize=MOST_URLS)(_parsed)
 
     async def open(self) -> None:
         self._session = aiohttp.ClientSession(
@@ -62,7 +67,7 @@ class Bound:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._client.session.get(url, headers=headers, allow_redirects=False) as answer,
+                self._client.session.get(self._client.parsed(url), headers=headers, allow_redirects=False) as answer,
             ):
                 return Response(answer.status, answer.headers, await self._body(url, answer))
         except TimeoutError:
@@ -79,12 +84,19 @@ class Bound:
 
     async def _body(self, url: str, answer: aiohttp.ClientResponse) -> bytes:
         parts, size = [], 0
-        async for part in answer.content.iter_any():
+        while part := await answer.content.readany():
             size += len(part)
             if size > self._max_size:
                 raise CollectError(f"{masked(url)}: the answer is larger than {self._max_size} bytes")
             parts.append(part)
         return b"".join(parts)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return URL(url)
+    except ValueError:
+        raise aiohttp.InvalidURL(url) from None
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,7 @@
-"""Runs collections: one at a time of each job, under its timeout, every error contained here and remembered."""
+"""Runs collections: one at a time of each job, under its timeout, every error contained here and remembered.
+
+What many collections bring at about the same time goes to the pipeline together.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,79 @@ class Job:
         return min(float(wanted) if wanted else min(self.interval / 2, LONGEST_TIMEOUT), self.interval * 0.95)
 
 
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """What one collection handed on, and who waits for the answer."""
+
+    batches: Sequence[Batch]
+    answer: asyncio.Future[list[str | None]]
+
+
+class Gather:
+    """Hands on together what comes within `window` seconds: the rates' turn and the commit are paid once for many."""
+
+    def __init__(self, accept: Accept, *, window: float = 0.1) -> None:
+        self.window = window
+        self._accept = accept
+        self._waiting: list[Waiting] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def accept(self, batches: Sequence[Batch]) -> list[str | None]:
+        """Return what the pipeline answers for these batches, or raise what it raises.
+
+        Whoever is cancelled meanwhile gets no answer, but what it handed on is accepted all the same.
+        """
+        loop = asyncio.get_running_loop()
+        one = Waiting(batches, loop.create_future())
+        if self._timer is None:
+            self._timer = loop.call_later(self.window, self._begin)
+        self._waiting.append(one)
+        return await one.answer
+
+    async def close(self, seconds: float) -> None:
+        """Hand on what waits, and give it this long; whoever waits longer is cancelled."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._begin()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    def _begin(self) -> None:
+        self._timer = None
+        waiting, self._waiting = self._waiting, []
+        task = asyncio.create_task(self._hand_on(waiting), name="gather")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _hand_on(self, waiting: Sequence[Waiting]) -> None:
+        try:
+            reasons = iter(await self._accept([batch for one in waiting for batch in one.batches]))
+        except asyncio.CancelledError:
+            for one in waiting:
+                one.answer.cancel()
+            raise
+        except Exception as error:
+            # Each who waits is told. What is no Busy may be one collector's fault, so all are tried again alone;
+            # what the pipeline had taken already is a repeat to it.
+            if len(waiting) > 1 and not isinstance(error, Busy):
+                for one in waiting:
+                    await self._hand_on([one])
+                return
+            for one in waiting:
+                if not one.answer.done():
+                    one.answer.set_exception(Busy(str(error)) if isinstance(error, Busy) else error)
+            return
+        for one in waiting:
+            answer = [next(reasons) for _ in one.batches]
+            if not one.answer.done():
+                one.answer.set_result(answer)
+
+
 class Runner:
     """Knows the state of all jobs by key; `accept` takes the batches (the pipeline)."""
 
@@ -84,20 +160,14 @@ class Runner:
             return False
         job.running = True
         try:
-            async with self._turns:
-                return await self._collect(job, stamp)
+            return await self._run(job, stamp)
         finally:
             job.running = False
 
-    async def _collect(self, job: Job, stamp: float | None) -> bool:
-        began, clock = self._clock(), time.perf_counter()
-        job.last_run = began
-        job.runs += 1
+    async def _run(self, job: Job, stamp: float | None) -> bool:
         try:
-            async with asyncio.timeout(job.timeout):
-                batches = await job.collector.run(began if stamp is None else stamp)
-            if not any(batch.values for batch in batches):
-                raise CollectError("published nothing")
+            async with self._turns:
+                batches = await self._collect(job, stamp)
             refused = [reason for reason in await self._accept(batches) if reason is not None]
             job.refused += len(refused)
             if len(refused) == len(batches):
@@ -110,11 +180,22 @@ class Runner:
                 raise
             self._failed(job, error)
             return False
-        finally:
-            job.duration = time.perf_counter() - clock
         job.meta = {batch.source.instance: batch.meta for batch in batches if batch.meta}
         self._succeeded(job)
         return True
+
+    async def _collect(self, job: Job, stamp: float | None) -> list[Batch]:
+        job.last_run = began = self._clock()
+        job.runs += 1
+        clock = time.perf_counter()
+        try:
+            async with asyncio.timeout(job.timeout):
+                batches = await job.collector.run(began if stamp is None else stamp)
+        finally:
+            job.duration = time.perf_counter() - clock
+        if not any(batch.values for batch in batches):
+            raise CollectError("published nothing")
+        return batches
 
     def _failed(self, job: Job, error: BaseException) -> None:
         reason = describe(error, job.timeout)

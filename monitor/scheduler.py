@@ -27,6 +27,8 @@ LONGEST_SLEEP = 1.0
 """Look at the clock and for new jobs at least this often: a clock that was set is noticed."""
 SHORTEST_SLEEP = 0.005
 """The loop's timers count whole milliseconds: shorter sleeps would spin (measured: 76 % of a core)."""
+GRID = 0.02
+"""Places are multiples of so many seconds: jobs that lie closer to each other are started together, never later."""
 SLICE = 500
 """Jobs that are placed at a time: about 2 ms."""
 JUMP = 5.0
@@ -49,9 +51,10 @@ def offset(job: Job) -> float:
     """Return the seconds after an interval's boundary at which the job runs."""
     interval, collector = job.interval, job.collector
     if collector.align:
-        return share(job.key) * min(interval * ALIGNED_SHARE, ALIGNED_MOST)
-    most = interval if collector.max_delay is None else min(interval, float(collector.max_delay))
-    return share(job.key) * most
+        most = min(interval * ALIGNED_SHARE, ALIGNED_MOST)
+    else:
+        most = interval if collector.max_delay is None else min(interval, float(collector.max_delay))
+    return share(job.key) * most // GRID * GRID
 
 
 def stretched(job: Job) -> float:

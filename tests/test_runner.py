@@ -181,6 +181,31 @@ async def test_a_collection_is_given_up_after_its_timeout(runner: Runner, pipeli
     assert not pipeline.batches
 
 
+async def test_what_the_journal_takes_counts_neither_for_the_timeout_nor_as_the_collections_duration() -> None:
+    go = asyncio.Event()
+    asked = asyncio.Event()
+
+    async def accept(batches: Sequence[Batch]) -> list[str | None]:
+        asked.set()
+        await go.wait()
+        return [None] * len(batches)
+
+    one, other = job(timeout=0.02), job(section="other")
+    runner = Runner(accept, concurrency=1)
+    task = asyncio.create_task(runner.run(one))
+    await asyncio.wait_for(asked.wait(), 5)
+    before = one.duration
+    assert 0 < before < 0.02
+    # Nor does it hold a place among the collections that run at a time; the job itself is not done.
+    second = asyncio.create_task(runner.run(other))
+    await asyncio.sleep(0.05)
+    assert (one.running, other.runs) == (True, 1)
+    go.set()
+    assert await task
+    assert await second
+    assert (one.duration, one.up) == (before, True)
+
+
 @pytest.mark.parametrize(
     ("options", "seconds"),
     [

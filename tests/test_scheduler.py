@@ -264,3 +264,25 @@ async def test_12000_idle_jobs_wake_the_loop_only_when_one_is_due() -> None:
     assert min(sleeps) >= 0.005
     assert len(sleeps) <= 30 * 12_000 / 3600 * 1.5 + 30
     await scheduler.stop(0)
+
+
+async def test_many_jobs_wake_the_loop_at_most_50_times_a_second_and_none_runs_late() -> None:
+    time = Time(START)
+    record = Record(time)
+    wakes: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        await time.sleep(seconds)
+        wakes.append(time())
+
+    scheduler = Scheduler(record, clock=time, sleep=sleep)
+    jobs = [job(f"host{i}", interval=10.0) for i in range(6000)]
+    await started(scheduler, jobs)
+    due = {one.key: one.next_run for one in jobs}
+    await time.pass_(9.9)
+    assert len(wakes) <= 9.9 * 50 * 1.1
+    assert len(record.runs) > 5800
+    # The clock of the loop counts milliseconds, and two grids may meet within its shortest sleep.
+    assert max(at - due[key] for at, key in record.runs) <= 0.006
+    assert all(at >= due[key] for at, key in record.runs)
+    await scheduler.stop(0)
