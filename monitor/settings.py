@@ -169,7 +169,7 @@ class Push(Settings):
     interval: Seconds = option(Seconds(60), "interval of batches that do not give their own", min=1, max=86400)
     past: Seconds = option(Seconds(2 * 86400), "refuse batches that are older", min=1)
     ahead: Seconds = option(Seconds(600), "refuse batches that are further in the future", min=0)
-    max_body: Bytes = option(Bytes(64 << 20), "refuse larger requests", min=1024)
+    max_body: Bytes = option(Bytes(16 << 20), "refuse larger requests", min=1024)
     new_sources_per_minute: int = option(10_000, "refuse more sources than this that were never seen", min=1)
     names: int = option(4096, "refuse batches of more names", min=1, max=100_000)
 
