@@ -64,25 +64,6 @@ class Words:
             self.layouts[number] = Layout(tuple(names), tuple(map(Kind, kinds)))
 
 
-def merge(blocks: Sequence[Block]) -> list[Block]:
-    """Return the blocks with those of one layout joined, in order."""
-    alike: dict[Layout, list[Block]] = {}
-    for block in blocks:
-        alike.setdefault(block.layout, []).append(block)
-    return [same[0] if len(same) == 1 else _join(same) for same in alike.values()]
-
-
-def _join(blocks: Sequence[Block]) -> Block:
-    meta: dict[int, dict[str, str]] = {}
-    sources: list[Source] = []
-    for block in blocks:
-        meta.update({len(sources) + row: texts for row, texts in block.meta.items()})
-        sources += block.sources
-    columns = ("times", "since", "intervals", "rates", "raw", "raw_tags")
-    arrays = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in columns}
-    return Block(blocks[0].layout, sources, meta=meta, **arrays)
-
-
 def encode(blocks: Sequence[Block], dictionary: Dictionary) -> bytes:
     """Return the body that holds the blocks; what it names for the first time goes into the dictionary."""
     parts: list[bytes | memoryview] = [HEADER.pack(VERSION, 0, len(blocks))]

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.batch import Block
-from monitor.group import Dictionary, Words, decode, encode, merge
+from monitor.group import Dictionary, Words, decode, encode
+from monitor.merge import merge
 
 VERSION = 1
 APPLICATION = 0x4D4F4E4A

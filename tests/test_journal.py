@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from monitor.batch import SIGNED, Block, Cursor, Kind, Layout, Source
-from monitor.group import Dictionary, Words, decode, encode, merge
+from monitor.group import Dictionary, Words, decode, encode
 from monitor.journal import Busy, Journal
+from monitor.merge import merge
 
 LAYOUT = Layout(("busy", "requests"), (Kind.GAUGE, Kind.DERIVE))
 
