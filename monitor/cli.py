@@ -22,7 +22,7 @@ from monitor.inventory import JobSpec
 from monitor.registry import Registry
 from monitor.sample import sample
 
-OK, FAILURE, USAGE, UNAVAILABLE, CONFIG = 0, 1, 2, 69, 78
+OK, FAILURE, CONFIG = 0, 1, 78
 LONGEST = 20.0
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 

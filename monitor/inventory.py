@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from monitor.collector import Collector, Target
 from monitor.ini import Place, Problem, Section
@@ -81,16 +81,6 @@ class Inventory:
         """
         spec = self.find(host) if host else self.own
         return self._make(spec or HostSpec(host, host, host), name)
-
-
-class Holder(Protocol):
-    @property
-    def inventory(self) -> Inventory: ...
-
-
-def jobs(config: Holder) -> list[JobSpec]:
-    """Return what is to be collected."""
-    return config.inventory.jobs
 
 
 class Layer(NamedTuple):

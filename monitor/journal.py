@@ -50,11 +50,9 @@ class JournalStats:
     dropped: int = 0
     """Segments that were given up at the bound."""
     commit_seconds: float = 0.0
-    last_commit_seconds: float = 0.0
     bytes: int = 0
 
     def committed(self, seconds: float, batches: int, values: int) -> None:
-        self.last_commit_seconds = seconds
         self.commit_seconds += seconds
         self.commits += 1
         self.batches += batches

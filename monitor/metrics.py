@@ -19,7 +19,6 @@ from monitor.query import Stats as QueryStats
 from monitor.rates import RateStats
 from monitor.runner import Job, JobKey
 
-Family = CounterMetricFamily | GaugeMetricFamily
 Labels = tuple[str, ...]
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from monitor.consolidate import CF, buckets
 from monitor.handler import Floats, Points, Series, Source, SourceInfo, Store
 from monitor.pdp import FARTHEST, pdps
+from monitor.rates import heartbeat
 
 COLLECTED = "collected"
 PDP_STEP = 60  # where nothing that is asked for is known
-LEAST_HEARTBEAT = 120.0
 LONGEST_STEP = 100 * 366 * 86400
 FEW_BUCKETS = 10
 DAY = 86400
@@ -188,7 +188,7 @@ class Query:
             info, names = known[source]
             start, end = _whole_pdps(window, _pdp_step(info))
             # a row that reaches into the window may itself be cut short by one before it
-            points = await self._store.read(source, names, start - _heartbeat(info), end)
+            points = await self._store.read(source, names, start - heartbeat(info.interval), end)
             async with self._arithmetic:
                 return await asyncio.to_thread(_consolidated, info, names, points, window, now)
 
@@ -232,10 +232,6 @@ def _pdp_step(info: SourceInfo) -> int:
     return max(1, round(info.interval))
 
 
-def _heartbeat(info: SourceInfo) -> float:
-    return max(2 * info.interval, LEAST_HEARTBEAT)
-
-
 def _whole_pdps(window: Window, step: int) -> tuple[int, int]:
     """Return the window, widened to where PDPs of this step begin and end."""
     return window.start // step * step, -(-window.end // step) * step
@@ -254,12 +250,14 @@ def _consolidated(
     """Return the buckets of one source's series; runs in a thread."""
     seen = max([info.last_seen, *(float(rows.time[-1]) for rows in points.values() if len(rows.time))])
     over = max(0, int((min(seen, now) - window.start) // window.step))
-    step, heartbeat = _pdp_step(info), _heartbeat(info)
+    step = _pdp_step(info)
     start, end = _whole_pdps(window, step)
     made = {}
     for name in names:
         time, since, value = points.get(name, NO_POINTS)
-        ends, values = pdps(time, since, value, step=step, heartbeat=heartbeat, start=start, end=end, until=seen)
+        ends, values = pdps(
+            time, since, value, step=step, heartbeat=heartbeat(info.interval), start=start, end=end, until=seen
+        )
         shown = buckets(ends, values, pdp_step=step, step=window.step, start=window.start, end=window.end, cf=window.cf)
         shown[over:] = np.nan
         made[Series(info.source, name)] = shown

@@ -95,7 +95,7 @@ def layout(
     name = graph.title if title is None else title
     with np.errstate(all="ignore"):
         drawn = evaluate(graph, series, peaks, -(-(end - start) // step))
-    peak = peak_of(graph, drawn, peaks)
+    peak = peak_of(drawn, peaks)
     has_data = any(np.isfinite(one.values).any() for one in drawn if next(one.item.value.names(), None) is not None)
 
     parts = _divide(graph, sizes, sizes.px(height), whole, bool(name))

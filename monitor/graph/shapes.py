@@ -60,7 +60,7 @@ def _values(item: Item, series: Mapping[str, Floats], count: int) -> Floats:
     return values
 
 
-def peak_of(graph: Graph, drawn: Sequence[Drawn], peaks: Mapping[str, Floats] | None) -> Floats | None:
+def peak_of(drawn: Sequence[Drawn], peaks: Mapping[str, Floats] | None) -> Floats | None:
     if peaks is None or not drawn or any(isinstance(one.item, Stack) for one in drawn):
         return None
     values = _values(drawn[0].item, peaks, len(drawn[0].values))

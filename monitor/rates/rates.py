@@ -183,15 +183,6 @@ class Rates:
             self._plan_names = 0
         return True
 
-    def last(self, source: Source) -> list[Block]:
-        """Return the last report of a source, one block of one row for every layout it has lately used."""
-        known = self._sources.get(source)
-        if known is None:
-            return []
-        return [
-            table.block([slot])[0] for table, slot in sorted(known.rows, key=lambda row: float(row[0].time[row[1]]))
-        ]
-
     def snapshot(self, limit: int = 2000) -> Iterator[tuple[Block, Floats, Floats]]:
         """Yield all that is known in parts of at most `limit` values or one row: a block, each row's ring and count.
 

@@ -68,7 +68,7 @@ class Single:
             np.where((fresh & ~first)[counted], self.before_tags[counted], UNKNOWN)[None],
             (time - since)[None], self._rebooted(values),
         )  # fmt: skip
-        learned, conflicts = self._compare(repeat, is_counted, made[0], words[0], tags[0])
+        learned, conflicts = self._compare(repeat, made[0], words[0], tags[0])
 
         stats = self.places.stats
         stats.late += int(refused.sum())
@@ -114,7 +114,7 @@ class Single:
         return np.array([fell])
 
     def _compare(
-        self, repeat: Flags, is_counted: Flags, made: Floats, words: NDArray[np.uint64], tags: NDArray[np.uint8]
+        self, repeat: Flags, made: Floats, words: NDArray[np.uint64], tags: NDArray[np.uint8]
     ) -> tuple[Flags, int]:
         """Return which repeated values become known by this report, and how many differ from what was known."""
         learned = np.zeros_like(repeat)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from monitor.handler import SourceInfo
 from monitor.inventory import HostSpec
-from monitor.rates.rates import heartbeat
+from monitor.rates import heartbeat
 from monitor.runner import Job
 from monitor.web.problem import ProblemError, unknown
 from monitor.web.services import Services

@@ -126,7 +126,7 @@ class Pages:
         left = MOST_GRAPHS
         for group in groups:
             for info in group.sources:
-                found = list(self._shown(info, view, more))[:left]
+                found = list(self._shown(info, more))[:left]
                 left -= len(found)
                 if found:
                     group.graphs.append((info.source.instance, found))
@@ -149,7 +149,7 @@ class Pages:
         """Return the page that shows a problem."""
         return self._error.render(problem=members, zone="", trouble=None)
 
-    def _shown(self, info: SourceInfo, view: HostView, more: Mapping[str, str]) -> Iterator[Shown]:
+    def _shown(self, info: SourceInfo, more: Mapping[str, str]) -> Iterator[Shown]:
         for graph in catalogue.graphs(self.services.config.registry, info.source, info.kinds):
             size: dict[str, str | int] = {"width": WIDTH, "height": HEIGHT, "full": 1}
             large: dict[str, str | int] = {"width": LARGE[0], "height": LARGE[1], "full": 1}
