@@ -28,6 +28,7 @@ from monitor.handler import (
     SourceInfo,
     Store,
     StoreDownError,
+    StoreError,
     StoreUnusableError,
     option,
 )
@@ -43,6 +44,9 @@ log = logging.getLogger("monitor.store")
 
 MAINTENANCE = 300.0
 SOON = 10.0
+WATCHED = 1.0
+RECOVERY = 600.0
+"""Seconds that an embedded server may take to recover from a crash."""
 LISTED_AT_ONCE = 500
 
 
@@ -65,6 +69,7 @@ class PostgreSQLHandler(Store):
         self._writer = Writer(Identities(), self.partitions, clock=clock)
         self._session: Session | None = None
         self._maintenance: asyncio.Task[None] | None = None
+        self._ended = False
         self._turn = asyncio.Lock()
 
     @property
@@ -139,7 +144,8 @@ class PostgreSQLHandler(Store):
                 raise
 
     async def cursor(self) -> Cursor | None:
-        row = await self._opened().pool.fetchrow('SELECT segment, "row" FROM journal_cursor')
+        async with self._opened().reader() as connection:
+            row = await connection.fetchrow('SELECT segment, "row" FROM journal_cursor')
         return Cursor(row["segment"], row["row"]) if row else None
 
     async def write(self, blocks: Sequence[Block], cursor: Cursor) -> Sequence[Refused]:
@@ -158,18 +164,20 @@ class PostgreSQLHandler(Store):
         self, *, host: str | None = None, collector: str | None = None, instance: str | None = None
     ) -> list[SourceInfo]:
         found = []
-        for slot in self.known.find(host, collector, instance):
-            found.append(self.known.info(slot))
-            if len(found) % LISTED_AT_ONCE == 0:
+        for looked_at, slot in enumerate(self.known.find(host, collector, instance), 1):
+            if slot is not None:
+                found.append(self.known.info(slot))
+            if looked_at % LISTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return found
 
     async def read(self, source: Source, names: Sequence[str], start: float, end: float) -> dict[str, Points]:
-        async with self._opened().pool.acquire() as connection:
+        async with self._opened().reader() as connection:
             return await reader.read(connection, self.known, source, names, start, end)
 
     async def latest(self, sources: Sequence[Source]) -> dict[Series, tuple[float, float]]:
-        async with self._opened().pool.acquire() as connection:
+        """As the store says; who wants a hundred thousand series asks in parts, for a dict that big grows in leaps."""
+        async with self._opened().reader() as connection:
             return await reader.latest(connection, self.known, sources, self._clock() - float(self.retention))
 
     async def healthy(self) -> str | None:
@@ -194,19 +202,36 @@ class PostgreSQLHandler(Store):
                 more = await interning.forget_unseen(connection, self.known, now - float(self.retention))
 
     async def _maintain(self) -> None:
-        """Maintain for ever; a failure is logged when it begins and when it ends, and tried again soon."""
+        """Maintain for ever, and start an embedded server that ended; a failure is logged when it begins and ends."""
         failing = False
         while True:
             try:
-                if self.server is not None and self.server.ended:
-                    log.error("store.server_ended", extra={"fields": {"reason": self.server.last_words()}})
-                    await self.server.start(float(self.start_wait))
+                await self._revive()
                 await self.maintain()
                 if failing:
                     log.info("store.maintenance_recovered")
                 failing = False
-            except (DeliveryError, StoreDownError, asyncpg.PostgresError, *AWAY) as error:
+            except (DeliveryError, StoreError, asyncpg.PostgresError, *AWAY) as error:
                 if not failing:
                     log.warning("store.maintenance_failed", extra={"fields": {"reason": reason(error)}})
                 failing = True
-            await asyncio.sleep(SOON if failing or self.partitions.stuck else MAINTENANCE)
+            await self._rest(SOON if failing or self.partitions.stuck else MAINTENANCE)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait for the next maintenance, or until the embedded server ended."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(WATCHED, left))
+            if self.server is not None and self.server.ended:
+                return
+
+    async def _revive(self) -> None:
+        """Start the embedded server again when it ended."""
+        if self.server is None or not self.server.ended:
+            return
+        if not self._ended:
+            log.error("store.server_ended", extra={"fields": {"reason": self.server.last_words()}})
+        self._ended = True
+        await self.server.start(max(RECOVERY, float(self.start_wait)))
+        self._ended = False
+        log.info("store.server_started", extra={"fields": {"pid": self.server.pid}})

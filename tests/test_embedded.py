@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import pwd
 import shutil
@@ -21,9 +22,14 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
+from blocks import DiamondNaming, block
 from servers_postgres import data_dir  # noqa: F401
 
-from monitor.handler import StoreDownError, StoreUnusableError
+from handlers.postgresql import PostgreSQLHandler
+from monitor.batch import Source
+from monitor.handler import Seconds, StoreDownError, StoreUnusableError
+from monitor.journal import Journal
+from monitor.outlet import Outlet
 from monitor.store.embedded import Embedded
 from monitor.store.programs import programs as wheel_programs
 from monitor.store.programs import user
@@ -219,3 +225,93 @@ async def test_an_ordinary_user_runs_it_as_himself(data_dir: Path) -> None:
         one.kill()
         one.wait()
         wait_for(lambda: gone(pid))
+
+
+async def eventually(done: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "not in time"
+        await asyncio.sleep(0.02)
+
+
+async def test_a_server_that_is_killed_comes_back_and_no_row_is_missing(
+    data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rows are accepted all the time; readers are told that the store is away, and the log says it once."""
+    store = PostgreSQLHandler("PostgreSQLHandler", DiamondNaming(), database="embedded", data_dir=data_dir)
+    store.flush_interval = Seconds(0)
+    journal = Journal(data_dir / "journal")
+    await journal.open()
+    await store.open()
+    outlet = Outlet(store, journal, opened=True)
+    await outlet.start()
+    source, start, accepted = Source("web1", "nginx"), time.time() // 60 * 60 - 36000, [0]
+    told: set[type[Exception]] = set()
+    server = store.server
+    assert server is not None
+
+    async def collect() -> None:
+        while True:
+            await journal.append([block((source, start + accepted[0], [accepted[0]]))])
+            accepted[0] += 1
+            await asyncio.sleep(0.02)
+
+    async def read() -> list[float]:
+        return (await store.read(source, ["a"], start - 60, time.time()))["a"].value.tolist()
+
+    collecting = asyncio.create_task(collect())
+    try:
+        for _ in range(2):
+            await eventually(lambda: outlet.cursor is not None and outlet.cursor == journal.end)
+            pid, killed, before = server.pid, time.monotonic(), accepted[0]
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            stored: list[float] = []
+            while server.pid == pid or len(stored) <= before + 10:
+                assert time.monotonic() < killed + 15, "not back in time"
+                try:
+                    stored = await read()
+                except StoreDownError as error:
+                    told.add(type(error))
+                await asyncio.sleep(0.02)
+            assert await store.healthy() is None
+        collecting.cancel()
+        await asyncio.wait({collecting})
+        await eventually(lambda: outlet.cursor == journal.end)
+        stored = await read()
+        assert len(stored) - accepted[0] in (0, 1)
+        assert stored == list(map(float, range(len(stored))))
+    finally:
+        collecting.cancel()
+        await outlet.drain(5)
+        await store.close()
+        await journal.close()
+    assert told == {StoreDownError}
+    events = [record.getMessage() for record in caplog.records]
+    assert events.count("store.server_ended") == 2
+    assert not [record for record in caplog.records if record.name.startswith("asyncpg")]
+
+
+async def test_a_restart_that_fails_is_tried_again(data_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "monitor.store")
+
+    def logged(event: str) -> int:
+        return [record.getMessage() for record in caplog.records].count(event)
+
+    store = PostgreSQLHandler("PostgreSQLHandler", DiamondNaming(), database="embedded", data_dir=data_dir)
+    await store.open()
+    try:
+        server = store.server
+        assert server is not None and server.pid is not None
+        configuration = server.data / "postgresql.conf"
+        kept = configuration.read_bytes()
+        configuration.write_text("no_such_setting = 1\n")
+        os.kill(server.pid, signal.SIGKILL)
+        await eventually(lambda: bool(logged("store.maintenance_failed")))
+        configuration.write_bytes(kept)
+        await eventually(lambda: bool(logged("store.maintenance_recovered")))
+        assert await store.healthy() is None
+        assert [logged(event) for event in ("store.server_ended", "store.server_started")] == [1, 1]
+    finally:
+        await store.close()
+    assert not server.ended

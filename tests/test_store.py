@@ -24,6 +24,7 @@ from handlers.postgresql import PostgreSQLHandler
 from monitor.batch import Block, Cursor, Kind, Series, Source
 from monitor.handler import DeliveryError, Points, StoreDownError, StoreUnusableError
 from monitor.store import interning
+from monitor.store.session import check_version
 
 NOW = float(int(time.time()))
 DAY = 86400
@@ -50,7 +51,7 @@ async def until(done: Callable[[], Awaitable[object]], seconds: float = 20.0) ->
         try:
             await done()
             return
-        except (DeliveryError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (DeliveryError, StoreDownError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             if time.monotonic() > end:
                 raise
             await asyncio.sleep(0.05)
@@ -304,6 +305,11 @@ async def test_it_goes_on_when_the_server_comes_back(own_server: PostgresServer,
     down = await store.healthy()
     assert down is not None
     assert "secret" not in down + str(failed.value)
+    with pytest.raises(StoreDownError, match="does not answer") as unread:
+        await store.read(A, ["a"], 0, NOW)
+    assert "secret" not in str(unread.value)
+    with pytest.raises(StoreDownError):
+        await store.latest([A])
     assert [one.source for one in await store.sources()] == [A]
     own_server.start()
     await until(lambda: store.write([block((A, NOW + 60, [1]), (B, NOW, [1]))], Cursor(1, 2)))
@@ -346,6 +352,68 @@ async def test_a_second_appliance_is_turned_away(external: PostgreSQLHandler, ur
     with pytest.raises(StoreDownError, match="another appliance"):
         await second.open()
     await second.close()
+
+
+@pytest.mark.parametrize("major", [9, 13])
+def test_a_server_older_than_14_is_refused(major: int) -> None:
+    with pytest.raises(StoreUnusableError, match=f"db:5432/d is PostgreSQL {major}; 14 or newer is needed"):
+        check_version("db:5432/d", major)
+
+
+@pytest.mark.parametrize("major", [14, 18])
+def test_a_server_of_14_or_newer_is_taken(major: int) -> None:
+    check_version("db:5432/d", major)
+
+
+async def test_the_second_appliance_gets_the_database_when_the_first_ends(url: str, data_dir: Path) -> None:
+    first, second = make(url, data_dir), make(url, data_dir, start_wait=20)
+    await first.open()
+    await first.write([block((A, NOW, [1]))], Cursor(1, 1))
+    waiting = asyncio.create_task(second.open())
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    await first.close()
+    await waiting
+    assert await second.cursor() == Cursor(1, 1)
+    await second.close()
+
+
+async def test_latest_of_many_sources_is_the_newest_row_of_each_series(external: PostgreSQLHandler) -> None:
+    many = [Source(f"h{i}", "c") for i in range(320)]
+    await external.write(
+        [block(*((one, NOW - 60, [i, -i]) for i, one in enumerate(many)), names=("a", "b"))], Cursor(1, 1)
+    )
+    await external.write(
+        [block(*((one, NOW, [i, 1]) for i, one in enumerate(many[::2])), names=("a", "c"))], Cursor(1, 2)
+    )
+    expected = {Series(one, name): (NOW - 60, float(value)) for i, one in enumerate(many)
+                for name, value in (("a", i), ("b", -i))}  # fmt: skip
+    for i, one in enumerate(many[::2]):
+        expected |= {Series(one, "a"): (NOW, float(i)), Series(one, "c"): (NOW, 1.0)}
+    assert await external.latest([*many, Source("no", "such")]) == expected
+
+
+async def test_a_listing_follows_every_change(external: PostgreSQLHandler) -> None:
+    """What is listed may be kept from one call to the next, but never longer than it is true."""
+
+    async def listed() -> list[tuple[str, float, str]]:
+        return [(one.source.host, one.last_seen, "".join(sorted(one.kinds))) for one in await external.sources()]
+
+    hosts = [Source(name, "c") for name in ("m", "z", "a")]
+    await external.write([block((hosts[0], NOW, [1]))], Cursor(1, 1))
+    assert await listed() == [("m", NOW, "a")]
+    kept = (await external.sources())[0]
+    await external.write([block((hosts[1], NOW, [1]), (hosts[2], NOW, [1]))], Cursor(1, 2))
+    assert await listed() == [("a", NOW, "a"), ("m", NOW, "a"), ("z", NOW, "a")]
+    assert (await external.sources(host="m"))[0] is kept
+    facts = block((hosts[0], NOW + 60, [1, 2]), names=("a", "b"))
+    facts.meta[0] = {"version": "1"}
+    await external.write([facts], Cursor(1, 3))
+    assert await listed() == [("a", NOW, "a"), ("m", NOW + 60, "ab"), ("z", NOW, "a")]
+    assert (await external.sources(host="m"))[0].meta == {"version": "1"}
+    external.known.forget([external.known.slots[hosts[2]]], [], [])
+    assert await listed() == [("m", NOW + 60, "ab"), ("z", NOW, "a")]
+    assert await external.sources(host="a") == []
 
 
 class Clock:

@@ -73,6 +73,7 @@ class Embedded:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: Path | None = None
         self._lock: int | None = None
+        self._started = False
 
     @property
     def pid(self) -> int | None:
@@ -80,8 +81,8 @@ class Embedded:
 
     @property
     def ended(self) -> bool:
-        """Whether a server that was started has ended by itself."""
-        return self._process is not None and self._process.poll() is not None
+        """Whether a server that was started has ended by itself, and was not got going again yet."""
+        return self._started and (self._process is None or self._process.poll() is not None)
 
     @property
     def connection(self) -> dict[str, str | int]:
@@ -115,9 +116,18 @@ class Embedded:
                 start_new_session=True,
             )  # fmt: skip
         await self._until_ready(wait)
+        self._started = True
 
     async def stop(self) -> None:
         """Shut it down: its clients are cut off, what is committed is safe."""
+        self._started = False
+        await self._end()
+        self._remove_socket_directory()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def _end(self) -> None:
         process = self._process
         if process is not None:
             for kind, seconds in STOPPING:
@@ -126,10 +136,6 @@ class Embedded:
                 if await _within(seconds, lambda: process.poll() is not None):
                     break
             self._process = None
-        self._remove_socket_directory()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
     async def _prepare(self) -> None:
         """Make the directories, keep others out, and see that the server's user gets in."""
@@ -229,7 +235,7 @@ class Embedded:
             self._process = None
             raise StoreDownError(f"PostgreSQL ended while it started: {self.last_words()}")
         if not in_time:
-            await self.stop()
+            await self._end()
             raise StoreDownError(f"PostgreSQL was not ready within {wait:g} s: {self.last_words()}")
 
     def last_words(self) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.batch import Floats, Kind, Layout, Source
 from monitor.handler import SourceInfo
+from monitor.store.order import Order
 
 Slots = NDArray[np.int64]
 UNKNOWN = -1
@@ -66,7 +67,10 @@ class Identities:
         self.touched = np.zeros(64, dtype=np.bool_)
         self.touched_links: set[tuple[int, int]] = set()
         self._by_id: dict[int, int] = {}
-        self._by_host: dict[str, dict[Source, int]] = {}
+        self._order = Order()
+        self._stale = np.ones(64, dtype=np.bool_)
+        self._infos: list[SourceInfo | None] = []
+        self._kinds: dict[tuple[int, ...], Mapping[str, Kind]] = {}
         self._free: list[int] = []
 
     @classmethod
@@ -101,6 +105,7 @@ class Identities:
             self._link(self._by_id[number], layout_id, time)
         for slot, meta in news.meta.items():
             self.meta[slot] = meta
+            self._stale[slot] = True
 
     def _slot(self, source: Source, number: int) -> int:
         """Return the slot of a source, a new one for one that has none."""
@@ -114,18 +119,20 @@ class Identities:
             slot = len(self.sources)
             self.sources.append(source)
             self.held.append(())
+            self._infos.append(None)
             if slot == len(self.ids):
-                for name in ("ids", "layout", "interval", "first", "last", "touched"):
+                for name in ("ids", "layout", "interval", "first", "last", "touched", "_stale"):
                     array = getattr(self, name)
                     setattr(self, name, np.concatenate([array, np.zeros_like(array)]))
         self.slots[source] = slot
-        self._by_host.setdefault(source.host, {})[source] = slot
+        self._order.add(source)
         self._by_id[number] = slot
-        self.ids[slot], self.layout[slot], self.touched[slot] = number, UNKNOWN, False
+        self.ids[slot], self.layout[slot], self.touched[slot], self._stale[slot] = number, UNKNOWN, False, True
         return slot
 
     def _link(self, slot: int, layout_id: int, time: float) -> None:
         """Remember the time of a row; it must not be older than what is remembered of its layout."""
+        self._stale[slot] = True
         if layout_id not in self.held[slot]:
             self.held[slot] = (*self.held[slot], layout_id)
         now = int(self.layout[slot])
@@ -159,33 +166,48 @@ class Identities:
             self._link(int(slots[row]), int(layouts[row]), float(times[row]))
         self.interval[slots] = intervals
         self.touched[slots] = True
+        self._stale[slots] = True
 
     def info(self, slot: int) -> SourceInfo:
-        source = self.sources[slot]
-        assert source is not None
-        held = sorted(self.held[slot], key=lambda number: self.seen_in(slot, number))
-        kinds: dict[str, Kind] = {}
-        for layout in (self.layouts[number] for number in held):
-            kinds.update(zip(layout.names, layout.kinds, strict=True))
-        interval, first, last = (float(array[slot]) for array in (self.interval, self.first, self.last))
-        return SourceInfo(source, interval, first, last, kinds, self.meta.get(slot, {}))
+        """Return what is known of a source; the same object for as long as that is the same."""
+        info, source = self._infos[slot], self.sources[slot]
+        if info is None or self._stale[slot]:
+            assert source is not None
+            interval, first, last = (float(array[slot]) for array in (self.interval, self.first, self.last))
+            info = SourceInfo(source, interval, first, last, self._kinds_of(slot), self.meta.get(slot, {}))
+            self._infos[slot], self._stale[slot] = info, False
+        return info
+
+    def _kinds_of(self, slot: int) -> Mapping[str, Kind]:
+        """Return the kinds of a source's series, of layouts last used in that order one object."""
+        held = self.held[slot]
+        if len(held) > 1:
+            held = tuple(sorted(held, key=lambda number: self.seen_in(slot, number)))
+        kinds = self._kinds.get(held)
+        if kinds is None:
+            made: dict[str, Kind] = {}
+            for layout in (self.layouts[number] for number in held):
+                made.update(zip(layout.names, layout.kinds, strict=True))
+            if len(self._kinds) > 2 * len(self.sources):
+                self._kinds.clear()
+            kinds = self._kinds[held] = made
+        return kinds
 
     def seen_in(self, slot: int, layout_id: int) -> float:
         """Return when a source last reported in a layout."""
         return float(self.older.get((slot, layout_id), self.last[slot]))
 
-    def find(self, host: str | None, collector: str | None, instance: str | None) -> Iterator[int]:
-        """Yield the slots of the sources in order, narrowed by what is given."""
+    def find(self, host: str | None, collector: str | None, instance: str | None) -> Iterator[int | None]:
+        """Yield the slots of the sources in order, narrowed by what is given; None for one that is left out."""
         if host is not None and collector is not None and instance is not None:
-            slot = self.slots.get(Source(host, collector, instance))
-            yield from () if slot is None else (slot,)
+            yield self.slots.get(Source(host, collector, instance))
             return
-        for one in sorted(self._by_host) if host is None else [host]:
-            for source, slot in sorted(self._by_host.get(one, {}).items()):
-                if collector not in (None, source.collector) or instance not in (None, source.instance):
-                    continue
-                if self.slots.get(source) == slot:
-                    yield slot
+        every = collector is None and instance is None
+        for source in self._order if host is None else self._order.of_host(host):
+            if every or (collector in (None, source.collector) and instance in (None, source.instance)):
+                yield self.slots.get(source)
+            else:
+                yield None
 
     def unseen(self, before: float) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the slots of sources unseen since then, and the (slot, layout id) of links unseen of the others."""
@@ -199,20 +221,23 @@ class Identities:
             self.older.pop((slot, layout_id), None)
             self.touched_links.discard((slot, layout_id))
             self.held[slot] = tuple(number for number in self.held[slot] if number != layout_id)
+            self._stale[slot] = True
         for slot in slots:
             source = self.sources[slot]
             assert source is not None
             for number in self.held[slot]:
                 self.older.pop((slot, number), None)
                 self.touched_links.discard((slot, number))
-            del self.slots[source], self._by_id[int(self.ids[slot])], self._by_host[source.host][source]
-            if not self._by_host[source.host]:
-                del self._by_host[source.host]
+            del self.slots[source], self._by_id[int(self.ids[slot])]
+            self._order.remove(source)
             self.meta.pop(slot, None)
-            self.sources[slot], self.held[slot] = None, ()
+            self.sources[slot], self.held[slot], self._infos[slot] = None, (), None
             self.touched[slot], self.layout[slot] = False, UNKNOWN
             self._free.append(slot)
-        for number in layouts:
+        gone = set(layouts)
+        if gone:
+            self._kinds = {held: kinds for held, kinds in self._kinds.items() if gone.isdisjoint(held)}
+        for number in gone:
             layout = self.layouts.pop(number, None)
             if layout is not None and self.layout_ids.get(layout) == number:
                 del self.layout_ids[layout]

