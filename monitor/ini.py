@@ -250,7 +250,7 @@ def scalar(text: str) -> str:
     inner, end = _quoted(value, 0)
     rest = value[end:].strip()
     if rest and not rest.startswith("#"):
-        raise ValueError(f"text after the closing quote: {rest[:40]!r}; put quotes around the whole value")
+        raise ValueError("text after the closing quote; put quotes around the whole value")
     return inner
 
 
@@ -266,7 +266,7 @@ def items(text: str) -> list[str]:
             found.append(item)
             after, comma, _ = text[at:].partition(",")
             if after.strip() and not after.lstrip().startswith("#"):
-                raise ValueError(f"text after the closing quote: {after.strip()[:40]!r}")
+                raise ValueError("text after the closing quote; put a comma before it or quotes around all of it")
             if after.strip() or not comma:
                 break
             at += len(after) + 1

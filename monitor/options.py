@@ -22,6 +22,10 @@ Bytes = NewType("Bytes", int)
 """A size; written as a number of bytes or with a unit: 4096, 64k, 8G."""
 
 
+BEFORE_HOST = re.compile(r"(://[^/\s:@]*):[^\s'\"]{0,500}@")
+IN_QUERY = re.compile(r"([?&](?:\w*passw(?:or)?d|token|secret|p)=)[^&\s'\"]+", re.IGNORECASE)
+
+
 class _Missing:
     def __repr__(self) -> str:
         return "required"
@@ -83,5 +87,5 @@ def options_of(cls: type) -> dict[str, Field]:
 
 
 def masked(text: str) -> str:
-    """Return the text without the passwords of the URLs in it."""
-    return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:********@", text)
+    """Return the text without the passwords of the URLs in it, those that are not encoded as they should be too."""
+    return IN_QUERY.sub(r"\1********", BEFORE_HOST.sub(r"\1:********@", text))

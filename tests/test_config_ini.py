@@ -139,3 +139,10 @@ def test_a_secret_is_not_in_the_message() -> None:
         parse(Field("x", Literal["a"], Option(MISSING, secret=True)), "geheim")
     assert "geheim" not in str(raised.value)
     assert masked("see postgresql://u:geheim@h/db and http://x/") == "see postgresql://u:********@h/db and http://x/"
+    assert masked("postgresql://u:ge/hei@m@h/db") == "postgresql://u:********@h/db"
+    assert masked("postgresql://h/db?user=u&password=geheim&x=1") == "postgresql://h/db?user=u&password=********&x=1"
+    for text in ('"a" geheim', '"a"geheim'):
+        for kind in (str, list[str]):
+            with pytest.raises(ValueError) as raised:
+                parse(field(kind), text)
+            assert "geheim" not in str(raised.value)
