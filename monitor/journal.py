@@ -24,6 +24,7 @@ import numpy as np
 from monitor.batch import Block, Cursor
 from monitor.cursors import Cursors
 from monitor.segment import Group, Reader, Segment, Writer, describe, grouped
+from monitor.task import begin
 
 log = logging.getLogger("monitor.journal")
 
@@ -150,7 +151,7 @@ class Journal:
         self._pending.append((blocks, size, future))
         self._pending_values += size
         if self._committer is None or self._committer.done():
-            self._committer = asyncio.create_task(self._commit_all(), name="journal-commit")
+            self._committer = begin(self._commit_all(), "journal-commit")
         return future
 
     async def append(self, blocks: Sequence[Block]) -> Cursor:
@@ -176,8 +177,8 @@ class Journal:
                 jobs.append(self._pending[len(jobs)])
                 values += jobs[-1][1]
             self._since = time.monotonic()
-            groups = grouped([job[0] for job in jobs])
             try:
+                groups = grouped([job[0] for job in jobs])
                 segments, end = self._segments, self._end
                 if groups:
                     segments, end = await loop.run_in_executor(self._writing, self._write, groups)

@@ -16,6 +16,7 @@ from monitor.batch import Block, Cursor
 from monitor.handler import Handler, Refused, Store
 from monitor.merge import halves, merge
 from monitor.retry import DEFECTS, Failures, Pauses, Retry, Stopped, describe
+from monitor.task import begin
 
 log = logging.getLogger("monitor.outlet")
 
@@ -142,8 +143,7 @@ class Outlet:
         """Find the place to go on from and begin to deliver: what is accepted from now on will be delivered."""
         if not isinstance(self.handler, Store):
             await self._place()
-        self._task = asyncio.create_task(self.run(), name=f"outlet {self.name}")
-        self._task.add_done_callback(self._ended)
+        self._task = begin(self.run(), f"outlet {self.name}")
 
     async def drain(self, seconds: float) -> None:
         """Deliver what is there, within the limit and as long as that works at once; then close the handler.
@@ -171,10 +171,6 @@ class Outlet:
         finally:
             if not self._opened:
                 await self._close()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("outlet.ended", extra={"fields": {"handler": self.name}}, exc_info=error)
 
     async def _open(self) -> None:
         async with asyncio.timeout(self.handler.timeout):

@@ -23,6 +23,7 @@ from monitor.batch import Block, Cursor, Floats, Source
 from monitor.group import pack, unpack
 from monitor.journal import Busy, Journal
 from monitor.rates import Rates
+from monitor.task import begin
 
 log = logging.getLogger("monitor.prime")
 
@@ -53,6 +54,7 @@ class Prime:
         self._read = asyncio.Event()
         self._index: dict[Source, list[tuple[Part, int]]] | None = {}
         self._task: asyncio.Task[None] | None = None
+        self._failure = ""
 
     @property
     def done(self) -> bool:
@@ -61,7 +63,7 @@ class Prime:
 
     def start(self) -> None:
         """Begin to prime, then keep the snapshot; the journal is open."""
-        self._task = asyncio.create_task(self._run(), name="prime")
+        self._task = begin(self._run(), "prime")
 
     async def close(self) -> None:
         """Stop, with a last snapshot; the journal is still open."""
@@ -84,43 +86,61 @@ class Prime:
         await self.prime()
         while True:
             await self.sleep(self.interval)
-            complete = False
-            while not complete:
-                complete = self.rates.expire(self.clock())
-                await asyncio.sleep(0)
-            self.journal.keep = max(self.journal.keep, 2 * self.rates.largest_heartbeat)
-            await self.snapshot()
+            await self._contained(self._keep())
+
+    async def _keep(self) -> None:
+        complete = False
+        while not complete:
+            complete = self.rates.expire(self.clock())
+            await asyncio.sleep(0)
+        self.journal.keep = max(self.journal.keep, 2 * self.rates.largest_heartbeat)
+        await self.snapshot()
 
     async def prime(self) -> None:
         """Learn what was known before the restart. What cannot be read is reported, and its rates begin anew."""
         index = self._index = {}
         parts: list[Part] = []
-        try:
-            until = self.journal.end
-            found = await asyncio.to_thread(load, self.path)
-            if found is None:
-                cursor = await self.journal.tail(self.journal.keep)
-            else:
-                cursor, parts = found
-            for part in parts:
-                await self._note(index, part)
-            while cursor != until and (groups := await self.journal.read(cursor)):
-                for _, blocks in groups:
-                    for block in blocks:
-                        parts.append((block, None, None))
-                        await self._note(index, parts[-1])
-                cursor = groups[-1][0]
-                if until < cursor:
-                    break
-        except Exception as error:  # the one place: collection goes on, only the first rates are unknown
-            log.error("prime.failed", extra={"fields": {"reason": str(error)}}, exc_info=error)
+        await self._contained(self._find(index, parts))
         self.sources = len(index)
         self._read.set()
+        await self._contained(self._learn_all(parts))
+        self._index = None
+
+    async def _contained(self, work: Awaitable[None]) -> None:
+        """The one place where errors end: collection goes on, and at worst some rates begin anew."""
+        try:
+            await work
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            if reason != self._failure:
+                log.error("prime.failed", extra={"fields": {"reason": reason}}, exc_info=error)
+            self._failure = reason
+
+    async def _find(self, index: dict[Source, list[tuple[Part, int]]], parts: list[Part]) -> None:
+        """Read what was known, and note where each source's part of it is."""
+        until = self.journal.end
+        found = await asyncio.to_thread(load, self.path)
+        if found is None:
+            cursor = await self.journal.tail(self.journal.keep)
+        else:
+            cursor, kept = found
+            parts += kept
+        for part in parts:
+            await self._note(index, part)
+        while cursor != until and (groups := await self.journal.read(cursor)):
+            for _, blocks in groups:
+                for block in blocks:
+                    parts.append((block, None, None))
+                    await self._note(index, parts[-1])
+            cursor = groups[-1][0]
+            if until < cursor:
+                break
+
+    async def _learn_all(self, parts: Sequence[Part]) -> None:
         for part in parts:
             for start in range(0, len(part[0]), SLICE_ROWS):
                 self._learn(part, range(start, min(start + SLICE_ROWS, len(part[0]))))
                 await asyncio.sleep(0)
-        self._index = None
 
     async def _note(self, index: dict[Source, list[tuple[Part, int]]], part: Part) -> None:
         for row, source in enumerate(part[0].sources):

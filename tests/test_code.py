@@ -35,7 +35,7 @@ ALLOWED = {
 }
 # The layers above the data, lowest first: a module imports only from layers below it and from its own.
 LAYERS = [
-    {"monitor", "monitor.resources", "monitor.log", "monitor.lag", *DATA},
+    {"monitor", "monitor.resources", "monitor.log", "monitor.lag", "monitor.task", *DATA},
     {"monitor.collector", "monitor.handler", "monitor.pdp", "monitor.consolidate", "monitor.attime", "monitor.rates",
      "monitor.wire", "monitor.http"},
     {"monitor.cursors", "monitor.merge", "monitor.retry", "monitor.journal", "monitor.segment", "monitor.group",

@@ -279,3 +279,25 @@ async def test_kill_9_leaves_no_gap_and_no_spike(tmp_path: Path) -> None:
         assert times[-1] >= acknowledged
         assert all(rate == 3 for _, at, _, name, rate in mine if name == "c" and at > 60)
         assert all(rate == at and at - since == 60 for _, at, since, name, rate in mine if name == "g")
+
+
+async def test_what_fails_is_told_once_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Rates):
+        calls = 0
+
+        def expire(self, now: float, limit: int = 2000) -> bool:
+            self.calls += 1
+            if self.calls < 4:
+                raise KeyError("broken")
+            return super().expire(now, limit)
+
+    journal = Journal(tmp_path / "journal")
+    await journal.open()
+    prime = Prime(Broken(), journal, tmp_path / "rates.snapshot", sleep=lambda _: asyncio.sleep(0))
+    prime.start()
+    async with asyncio.timeout(10):
+        while not prime.snapshots:
+            await asyncio.sleep(0.001)
+    await prime.close()
+    await journal.close()
+    assert [record.getMessage() for record in caplog.records] == ["prime.failed"]
