@@ -28,7 +28,7 @@ from aiohttp import web
 
 from monitor.config import Config
 from monitor.settings import User
-from monitor.web.passwords import Scrypt, hashed, users
+from monitor.web.passwords import Scrypt, nobody, users
 from monitor.web.problem import ProblemError
 from monitor.web.services import Services
 
@@ -85,7 +85,7 @@ class Users:
         self._right: OrderedDict[bytes, User] = OrderedDict()
         self._hashes = {user.name: Scrypt.parse(user.password_hash) for user in self._all() if user.password_hash}
         self._tokens = {self._digest(user.token): user for user in self._all() if user.token}
-        self._nobody = hashed(secrets.token_hex(8)) if self._hashes else None
+        self._nobody = nobody() if self._hashes else None
 
     def _all(self) -> list[User]:
         return list(self.users.values())

@@ -59,6 +59,11 @@ def hashed(password: str) -> Scrypt:
     return Scrypt(N, R, P, salt, hashlib.scrypt(password.encode(), salt=salt, n=N, r=R, p=P, maxmem=MOST_MEMORY))
 
 
+def nobody() -> Scrypt:
+    """Return what takes as long to check as a hash and is no password's; it is made without that work."""
+    return Scrypt(N, R, P, secrets.token_bytes(16), secrets.token_bytes(64))
+
+
 def _base64(text: str) -> bytes:
     padded = text.replace("-", "+").replace("_", "/").rstrip("=")
     return base64.b64decode(padded + "=" * (-len(padded) % 4), validate=True)
