@@ -5,7 +5,7 @@ Precedence, low to high: an option's default, [[default]], [[Name]], Name.conf, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -344,8 +344,23 @@ class _Loader:
         return lambda cls: self.typed(section, cls) if section is not None else {}
 
     def _warnings(self, unserved: Sequence[tuple[str, Place]]) -> list[Problem]:
-        if not unserved:
-            return []
-        names = ", ".join(dict.fromkeys(f"{key} ({place})" for key, place in unserved))
-        place = unserved[0][1]
-        return [Problem(place.file, place.line, "", "", f"Diamond's settings that have no effect here: {names}")]
+        found = list(self._not_kept())
+        if unserved:
+            names = ", ".join(dict.fromkeys(f"{key} ({place})" for key, place in unserved))
+            place = unserved[0][1]
+            text = f"Diamond's settings that have no effect here: {names}"
+            found.append(Problem(place.file, place.line, "", "", text))
+        return found
+
+    def _not_kept(self) -> Iterator[Problem]:
+        """Yield what [retention] asks for beyond `collected`, which is all that is kept so far."""
+        for section in self._sections("retention"):
+            for one in (section, *section.sections.values()):
+                harmless = ("collected",) if one is section else ()
+                keys = [
+                    key
+                    for key, entry in one.entries.items()
+                    if key not in harmless and (key, entry.text.strip()) != ("preset", "default")
+                ]
+                if keys:
+                    yield one.problem(f"no effect yet, as only what was collected is kept: {', '.join(keys)}")

@@ -151,9 +151,11 @@ class User(Settings):
 class Retention(Settings):
     """How long rows and tiers are kept; `tiers` maps a step to its retention and consolidation functions."""
 
-    preset: Literal["default", "ston", "kurado"] = option("default", "tiers that are kept unless a line names its own")
+    preset: Literal["default", "ston", "kurado"] = option(
+        "default", "tiers to keep unless a line names its own; no effect yet"
+    )
     collected: Seconds = option(Seconds(2 * 86400), "keep what was collected, as it is, for this long", min=3600)
-    pack: bool = option(True, "pack collected rows that are closed")
+    pack: bool = option(True, "pack collected rows that are closed; no effect yet")
 
     def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> None:
         super().__init__(values, origins)

@@ -51,6 +51,16 @@ def test_diamonds_own_settings_give_one_warning() -> None:
     assert "user" in warning.message and "splay" in warning.message and "[formatter_default]" in warning.message
 
 
+def test_tiers_of_the_retention_give_a_warning_for_they_are_not_kept_yet(conf: Any) -> None:
+    text = "[retention]\npreset = ston\ncollected = 3d\n5m = 90d, MAX\n[[snmp*]]\n5m = 9d, MAX\n"
+    warnings = loaded(conf(text)).warnings
+    assert [(warning.line, warning.message.rpartition(": ")[2]) for warning in warnings] == [
+        (1, "preset, 5m"),
+        (5, "5m"),
+    ]
+    assert not loaded(conf("[retention]\npreset = default\ncollected = 3d\n")).warnings
+
+
 def test_dotted_handler_names_count_by_their_last_word() -> None:
     config = loaded(FOLDER / "seed.good.conf")
     assert [handler.name for handler in config.handlers] == ["GraphiteHandler", "InfluxDBHandler"]
