@@ -10,7 +10,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -24,6 +24,7 @@ from monitor.inventory import JobSpec
 from monitor.journal import Journal
 from monitor.lag import Lag
 from monitor.naming import Paths
+from monitor.options import options_of
 from monitor.outlet import Outlet
 from monitor.pipeline import Pipeline
 from monitor.prime import Prime
@@ -31,6 +32,8 @@ from monitor.query import Query
 from monitor.rates import Rates
 from monitor.runner import Gather, Job, Runner
 from monitor.scheduler import Scheduler
+from monitor.settings import Settings
+from monitor.task import begin
 from monitor.web import Services, first_admin, make_app
 
 log = logging.getLogger("monitor.app")
@@ -42,6 +45,12 @@ GRACE = 2.0
 """Seconds that running requests, running collections and then all outlets have at the end."""
 END = 9.5
 """Seconds after which the process ends whatever still hangs: what was accepted is in the journal."""
+
+LIVE = frozenset({
+    "handlers", "handlers_path", "handlers_config_path", "collectors_path", "collectors_config_path", "hostname",
+    "hostname_method", "timezone", "past", "ahead", "max_body", "preset", "pack",
+})  # fmt: skip
+"""Settings that a reload puts into effect, or that have none."""
 
 
 class StartError(Exception):
@@ -112,6 +121,7 @@ class Appliance:
         self._stop = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        _warn(config)
 
     async def run(self) -> None:
         """Open, serve until a signal, close. StartError says why it cannot start."""
@@ -240,7 +250,7 @@ class Appliance:
         os._exit(OK)
 
     def _on_reload(self) -> None:
-        task = asyncio.create_task(self.reload())
+        task = begin(self.reload(), "reload")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -261,19 +271,15 @@ class Appliance:
         jobs = self._jobs(config, self._specs)
         self.scheduler.replace(jobs)
         await self._replace_outlets(before.handlers, config.handlers)
-        fixed = [
-            key
-            for key in ("listen", "data_dir", "database")
-            if getattr(before.server, key) != getattr(config.server, key)
-        ]
-        if fixed:
+        _warn(config)
+        if fixed := list(_fixed(before, config)):
             log.warning("reload.needs_restart", extra={"fields": {"keys": ", ".join(fixed)}})
         log.info("reloaded", extra={"fields": {"hosts": len(config.inventory.hosts), "jobs": len(jobs)}})
 
     async def _replace_outlets(self, before: list[HandlerSpec], after: list[HandlerSpec]) -> None:
         """Stop the outlets of handlers that went or changed, start those that came or changed."""
-        old = {spec.name: dict(spec.options) for spec in before}
-        new = {spec.name: dict(spec.options) for spec in after}
+        old = {spec.name: (spec.cls, dict(spec.options)) for spec in before}
+        new = {spec.name: (spec.cls, dict(spec.options)) for spec in after}
         changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
         ended = [outlet for outlet in self.outlets if outlet.name in changed]
         await asyncio.gather(*(outlet.drain(GRACE) for outlet in ended))
@@ -282,6 +288,27 @@ class Appliance:
         self.outlets[:] = [outlet for outlet in self.outlets if outlet not in ended] + started
         for outlet in started:
             await outlet.start()
+
+
+def _warn(config: Config) -> None:
+    for warning in config.warnings:
+        log.warning("config.warning", extra={"fields": {"problem": str(warning)}})
+
+
+def _fixed(before: Config, after: Config) -> Iterator[str]:
+    """Yield the settings that changed and are read at the start only."""
+    pairs: tuple[tuple[str, Settings, Settings], ...] = (
+        ("[server]", before.server, after.server),
+        ("[logger_root]", before.logging, after.logging),
+        ("[retention]", before.retention, after.retention),
+        ("[receivers] [[push]]", before.push, after.push),
+    )
+    for title, old, new in pairs:
+        for name in options_of(type(new)):
+            if name not in LIVE and getattr(old, name) != getattr(new, name):
+                yield f"{title} {name}"
+    if (before.store.cls, dict(before.store.options)) != (after.store.cls, dict(after.store.options)):
+        yield f"[handlers] [[{after.store.name}]]"
 
 
 def _comparable(spec: JobSpec) -> str:
