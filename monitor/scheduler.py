@@ -27,8 +27,10 @@ LONGEST_SLEEP = 1.0
 """Look at the clock and for new jobs at least this often: a clock that was set is noticed."""
 SHORTEST_SLEEP = 0.005
 """The loop's timers count whole milliseconds: shorter sleeps would spin (measured: 76 % of a core)."""
-GRID = 0.02
-"""Places are multiples of so many seconds: jobs that lie closer to each other are started together, never later."""
+GRID = 0.05
+"""Places are multiples of so many seconds: jobs that lie closer to each other start together, none of them late.
+Waking up costs as much CPU as a poll itself (measured at 200 polls a second: 302 µs a poll with 0.02, 244 with
+this)."""
 SLICE = 500
 """Jobs that are placed at a time: about 2 ms."""
 JUMP = 5.0

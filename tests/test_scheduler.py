@@ -266,7 +266,7 @@ async def test_12000_idle_jobs_wake_the_loop_only_when_one_is_due() -> None:
     await scheduler.stop(0)
 
 
-async def test_many_jobs_wake_the_loop_at_most_50_times_a_second_and_none_runs_late() -> None:
+async def test_many_jobs_wake_the_loop_at_most_20_times_a_second_and_none_runs_late() -> None:
     time = Time(START)
     record = Record(time)
     wakes: list[float] = []
@@ -280,7 +280,7 @@ async def test_many_jobs_wake_the_loop_at_most_50_times_a_second_and_none_runs_l
     await started(scheduler, jobs)
     due = {one.key: one.next_run for one in jobs}
     await time.pass_(9.9)
-    assert len(wakes) <= 9.9 * 50 * 1.1
+    assert len(wakes) <= 9.9 * 20 * 1.1
     assert len(record.runs) > 5800
     # The clock of the loop counts milliseconds, and two grids may meet within its shortest sleep.
     assert max(at - due[key] for at, key in record.runs) <= 0.006
