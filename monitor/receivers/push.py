@@ -74,6 +74,9 @@ class Reader:
         self.bounds = bounds
         self.oldest = now - bounds.past
         self.newest = now + bounds.ahead
+        # Most batches of a push have the same kinds, and share them.
+        self._kinds: dict[str, str] = {}
+        self._typed: dict[str, Kind] = {}
 
     def batch(self, element: Any) -> Batch | str:
         """Return the batch, or why there is none."""
@@ -101,11 +104,13 @@ class Reader:
         if type(kinds) is not dict or type(meta) is not dict:
             key, given = ("kinds", kinds) if type(kinds) is not dict else ("meta", meta)
             return f"{key}: expected an object of texts by name, got {word(given)}"
-        try:
-            typed = {name: KINDS[kind] for name, kind in kinds.items()}
-        except (KeyError, TypeError):
-            return _unknown_kind(kinds)
-        batch = Batch(Source(host, collector, instance), time, values, typed, dict(meta), interval)
+        if kinds != self._kinds:
+            try:
+                self._typed = {name: KINDS[kind] for name, kind in kinds.items()}
+            except (KeyError, TypeError):
+                return _unknown_kind(kinds)
+            self._kinds = kinds
+        batch = Batch(Source(host, collector, instance), time, values, self._typed, dict(meta), interval)
         if "min" in element or "max" in element:
             return _limited(batch, get("min") or {}, get("max") or {})
         return batch
