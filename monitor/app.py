@@ -46,6 +46,8 @@ GRACE = 2.0
 END = 9.5
 """Seconds after which the process ends whatever still hangs: what was accepted is in the journal."""
 
+SLICE = 100
+"""Jobs that are made before others get their turn: about 2 ms."""
 LIVE = frozenset({
     "handlers", "handlers_path", "handlers_config_path", "collectors_path", "collectors_config_path", "hostname",
     "hostname_method", "timezone", "past", "ahead", "max_body", "preset", "pack",
@@ -165,7 +167,7 @@ class Appliance:
         stack.push_async_callback(gather.close, GRACE)
         self.runner = Runner(gather.accept, concurrency=config.server.concurrency)
         self.scheduler = Scheduler(self.runner)
-        self.scheduler.start(self._jobs(config))
+        self.scheduler.start(await self._jobs(config))
         stack.push_async_callback(self.scheduler.stop, GRACE)
         await self._open_web(stack, listening)
 
@@ -223,18 +225,21 @@ class Appliance:
         stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listening).start()
 
-    def _jobs(self, config: Config, kept: Collection[tuple[JobSpec, Job]] = ()) -> list[Job]:
-        """Return the jobs of a configuration; what did not change stays the job that it was."""
-        same = {(spec.target, spec.cls, spec.section, _comparable(spec)): job for spec, job in kept}
-        self._specs: list[tuple[JobSpec, Job]] = []
+    async def _jobs(self, config: Config, kept: Collection[tuple[JobSpec, Job]] = ()) -> list[Job]:
+        """Return the jobs of a configuration, made in slices; what did not change stays the job that it was."""
+        same = {(spec.target.host, spec.cls, spec.section): (spec, job) for spec, job in kept}
+        found: list[tuple[JobSpec, Job]] = []
         for spec in config.inventory.jobs:
-            job = same.get((spec.target, spec.cls, spec.section, _comparable(spec)))
-            if job is None:
+            before, job = same.get((spec.target.host, spec.cls, spec.section), (None, None))
+            if before is None or job is None or (before.target, before.options) != (spec.target, spec.options):
                 collector = spec.cls(spec.target, self.http.bound(), section=spec.section, **spec.options)
                 job = Job(spec.target, collector)
                 collector.http = self.http.bound(timeout=job.timeout, max_size=int(collector.max_size))
-            self._specs.append((spec, job))
-        jobs = [job for _, job in self._specs]
+            found.append((spec, job))
+            if len(found) % SLICE == 0:
+                await asyncio.sleep(0)
+        self._specs = found
+        jobs = [job for _, job in found]
         self.runner.jobs = {job.key: job for job in jobs}
         return jobs
 
@@ -268,7 +273,7 @@ class Appliance:
     async def _take(self, config: Config) -> None:
         before, self.config = self.config, config
         self.naming.replace(config.inventory)
-        jobs = self._jobs(config, self._specs)
+        jobs = await self._jobs(config, self._specs)
         self.scheduler.replace(jobs)
         await self._replace_outlets(before.handlers, config.handlers)
         _warn(config)
@@ -309,10 +314,6 @@ def _fixed(before: Config, after: Config) -> Iterator[str]:
                 yield f"{title} {name}"
     if (before.store.cls, dict(before.store.options)) != (after.store.cls, dict(after.store.options)):
         yield f"[handlers] [[{after.store.name}]]"
-
-
-def _comparable(spec: JobSpec) -> str:
-    return repr(sorted(spec.options.items()))
 
 
 def _listen(config: Config) -> socket.socket:
