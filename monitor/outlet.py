@@ -294,7 +294,8 @@ class Outlet:
         self.stats.writes += 1
         try:
             async with asyncio.timeout(self.handler.timeout):
-                return await self.handler.write(blocks, cursor)
+                # One that forgets to return anything has refused nothing.
+                return await self.handler.write(blocks, cursor) or ()
         finally:
             self.stats.writing = False
 

@@ -139,6 +139,18 @@ async def test_a_new_handler_starts_at_the_end(journal: Any) -> None:
     assert await journal.cursor("Recorder") == journal.end == one.cursor
 
 
+async def test_a_handler_that_forgets_to_return_has_refused_nothing(journal: Any) -> None:
+    handler = Recorder()
+    handler.fail = lambda blocks: None  # type: ignore[assignment, return-value]
+    one = outlet(handler, journal)
+    await one.start()
+    for number in (1, 2):
+        await journal.append([value(number)])
+        await until(lambda: len(handler.values) == number)  # noqa: B023
+    await one.drain(5)
+    assert (one.stats.batches, one.stats.refused) == (2, 0)
+
+
 async def test_a_new_handler_with_replay_starts_at_the_oldest(journal: Any) -> None:
     await journal.append([value(1)])
     handler = Recorder(replay=True)
