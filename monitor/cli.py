@@ -23,7 +23,6 @@ from monitor.registry import Registry
 from monitor.sample import sample
 
 OK, FAILURE, CONFIG = 0, 1, 78
-LONGEST = 20.0
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
@@ -168,12 +167,13 @@ async def once(job: JobSpec) -> list[Batch]:
     """Run a collector once, within its own limits of time and size."""
     # Only here, as in run.
     from monitor.http import HttpClient
+    from monitor.runner import Job
 
     client = HttpClient(connections=10)
     await client.open()
     try:
         collector = job.cls(job.target, client.bound(), section=job.section, **job.options)
-        limit = collector.timeout or min(collector.interval / 2, LONGEST)
+        limit = Job(job.target, collector).timeout
         collector.http = client.bound(timeout=limit, max_size=collector.max_size)
         async with asyncio.timeout(limit):
             return await collector.run(time.time())
