@@ -152,7 +152,7 @@ class Api:
         """Return the sources that host=, collector= and instance= leave; instance= may be empty."""
         host = request.query.get("host")
         return await self.services.store.sources(
-            host=await hosts.identity(self.services, host) if host else None,
+            host=hosts.identity(self.services, host) if host else None,
             collector=request.query.get("collector") or None,
             instance=request.query.get("instance"),
         )

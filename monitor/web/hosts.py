@@ -187,7 +187,7 @@ async def view(services: Services, name: str, parameter: str) -> HostView:
     return found
 
 
-async def identity(services: Services, name: str) -> str:
+def identity(services: Services, name: str) -> str:
     """Return the identity of a host that may be called by its address or hostname; a name unknown stays itself."""
     spec = services.inventory.find(name)
     return spec.host if spec else name
