@@ -18,6 +18,7 @@ import uvloop
 from aiohttp import web
 
 from monitor.config import Config, ConfigError, HandlerSpec
+from monitor.gather import Gather
 from monitor.handler import Naming, Store, StoreDownError, StoreError
 from monitor.http import HttpClient
 from monitor.inventory import JobSpec
@@ -30,7 +31,7 @@ from monitor.pipeline import Pipeline
 from monitor.prime import Prime
 from monitor.query import Query
 from monitor.rates import Rates
-from monitor.runner import Gather, Job, Runner
+from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
 from monitor.settings import Settings
 from monitor.task import begin

@@ -1,7 +1,4 @@
-"""Runs collections: one at a time of each job, under its timeout, every error contained here and remembered.
-
-What many collections bring at about the same time goes to the pipeline together.
-"""
+"""Runs collections: one at a time of each job, under its timeout, every error contained here and remembered."""
 
 from __future__ import annotations
 
@@ -69,79 +66,6 @@ class Job:
         """Always below the interval, so that a hanging service costs no more than its own turn."""
         wanted = self.collector.timeout
         return min(float(wanted) if wanted else min(self.interval / 2, LONGEST_TIMEOUT), self.interval * 0.95)
-
-
-@dataclass(eq=False, slots=True)
-class Waiting:
-    """What one collection handed on, and who waits for the answer."""
-
-    batches: Sequence[Batch]
-    answer: asyncio.Future[list[str | None]]
-
-
-class Gather:
-    """Hands on together what comes within `window` seconds: the rates' turn and the commit are paid once for many."""
-
-    def __init__(self, accept: Accept, *, window: float = 0.1) -> None:
-        self.window = window
-        self._accept = accept
-        self._waiting: list[Waiting] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def accept(self, batches: Sequence[Batch]) -> list[str | None]:
-        """Return what the pipeline answers for these batches, or raise what it raises.
-
-        Whoever is cancelled meanwhile gets no answer, but what it handed on is accepted all the same.
-        """
-        loop = asyncio.get_running_loop()
-        one = Waiting(batches, loop.create_future())
-        if self._timer is None:
-            self._timer = loop.call_later(self.window, self._begin)
-        self._waiting.append(one)
-        return await one.answer
-
-    async def close(self, seconds: float) -> None:
-        """Hand on what waits, and give it this long; whoever waits longer is cancelled."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._begin()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=seconds)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
-
-    def _begin(self) -> None:
-        self._timer = None
-        waiting, self._waiting = self._waiting, []
-        task = asyncio.create_task(self._hand_on(waiting), name="gather")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _hand_on(self, waiting: Sequence[Waiting]) -> None:
-        try:
-            reasons = iter(await self._accept([batch for one in waiting for batch in one.batches]))
-        except asyncio.CancelledError:
-            for one in waiting:
-                one.answer.cancel()
-            raise
-        except Exception as error:
-            # Each who waits is told. What is no Busy may be one collector's fault, so all are tried again alone;
-            # what the pipeline had taken already is a repeat to it.
-            if len(waiting) > 1 and not isinstance(error, Busy):
-                for one in waiting:
-                    await self._hand_on([one])
-                return
-            for one in waiting:
-                if not one.answer.done():
-                    one.answer.set_exception(Busy(str(error)) if isinstance(error, Busy) else error)
-            return
-        for one in waiting:
-            answer = [next(reasons) for _ in one.batches]
-            if not one.answer.done():
-                one.answer.set_result(answer)
 
 
 class Runner:

@@ -9,10 +9,11 @@ import pytest
 
 from monitor.batch import Batch, Kind, Source
 from monitor.collector import Collector, Target
+from monitor.gather import Gather
 from monitor.journal import Journal
 from monitor.pipeline import Busy, Pipeline
 from monitor.rates import Rates
-from monitor.runner import Gather, Job, Runner
+from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
 
 

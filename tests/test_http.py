@@ -95,6 +95,19 @@ async def test_requests_share_one_connection(server: Server, client: HttpClient)
     assert server.connections == 1
 
 
+async def test_an_address_is_taken_apart_once_and_only_so_many_are_remembered(
+    server: Server, client: HttpClient
+) -> None:
+    url = server.url.replace("http://", "http://user:hunter2@") + "a%20b?c=d#e"
+    for _ in range(3):
+        assert await client.bound().text(url) == "hello"
+    assert len({*server.requests}) == 1
+    assert server.requests[0].startswith("GET /a%20b?c=d HTTP/1.1\r\n")
+    assert "\r\nAuthorization: Basic dXNlcjpodW50ZXIy\r\n" in server.requests[0]
+    known = client.parsed.cache_info()
+    assert (known.misses, known.hits, known.maxsize) == (1, 2, 20_000)
+
+
 async def test_a_kept_connection_that_the_server_closed_is_opened_again(server: Server, client: HttpClient) -> None:
     bound = client.bound()
     assert await bound.text(server.url) == "hello"
