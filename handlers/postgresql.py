@@ -211,9 +211,12 @@ class PostgreSQLHandler(Store):
                 if failing:
                     log.info("store.maintenance_recovered")
                 failing = False
-            except (DeliveryError, StoreError, asyncpg.PostgresError, *AWAY) as error:
+            except Exception as error:
+                # The one place where an error of maintenance ends: it is tried again, so it must not end the task.
+                expected = isinstance(error, (DeliveryError, StoreError, asyncpg.PostgresError, *AWAY))
                 if not failing:
-                    log.warning("store.maintenance_failed", extra={"fields": {"reason": reason(error)}})
+                    fields = {"reason": reason(error)}
+                    log.warning("store.maintenance_failed", extra={"fields": fields}, exc_info=not expected)
                 failing = True
             await self._rest(SOON if failing or self.partitions.stuck else MAINTENANCE)
 

@@ -57,7 +57,7 @@ LIVE = frozenset({
 
 
 class StartError(Exception):
-    """The appliance cannot start; `code` is the exit code."""
+    """The appliance cannot start, or cannot go on; `code` is the exit code."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -82,7 +82,7 @@ async def _contained(work: Awaitable[None]) -> int:
     try:
         await work
     except StartError as error:
-        log.error("start.failed", extra={"fields": {"reason": str(error)}})
+        log.error("failed", extra={"fields": {"reason": str(error)}})
         return error.code
     return OK
 
@@ -122,6 +122,8 @@ class Appliance:
         self.config = config
         self._reload = reload
         self._stop = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._failed = ""
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         _warn(config)
@@ -129,19 +131,22 @@ class Appliance:
     async def run(self) -> None:
         """Open, serve until a signal, close. StartError says why it cannot start."""
         async with AsyncExitStack() as stack:
-            await self._open(stack)
-            # What is loaded by now stays: the collector need not walk it again and hold the loop for it.
-            gc.collect()
-            gc.freeze()
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._on_stop)
             loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+            await self._open(stack)
+            # What is loaded by now stays: the collector need not walk it again and hold the loop for it.
+            gc.collect()
+            gc.freeze()
+            self._opened.set()
             log.info("started", extra={"fields": {"listen": self.config.server.listen, "pid": os.getpid()}})
             await self._stop.wait()
             log.info("stopping")
             loop.call_later(END, self._cut)
         log.info("stopped")
+        if self._failed:
+            raise StartError(FAILURE, self._failed)
 
     async def _open(self, stack: AsyncExitStack) -> None:
         config = self.config
@@ -167,7 +172,7 @@ class Appliance:
         gather = Gather(self.pipeline.accept)
         stack.push_async_callback(gather.close, GRACE)
         self.runner = Runner(gather.accept, concurrency=config.server.concurrency)
-        self.scheduler = Scheduler(self.runner)
+        self.scheduler = Scheduler(self.runner, on_death=self._on_death)
         self.scheduler.start(await self._jobs(config))
         stack.push_async_callback(self.scheduler.stop, GRACE)
         await self._open_web(stack, listening)
@@ -250,6 +255,10 @@ class Appliance:
             os._exit(FAILURE)
         self._stop.set()
 
+    def _on_death(self) -> None:
+        self._failed = "the scheduler ended"
+        self._stop.set()
+
     @staticmethod
     def _cut() -> None:
         log.warning("stopped", extra={"fields": {"reason": f"something hung for {END:g} s"}})
@@ -262,6 +271,7 @@ class Appliance:
 
     async def reload(self) -> None:
         """Read the configuration again; a bad one changes nothing. Jobs that are the same keep their schedule."""
+        await self._opened.wait()
         async with self._reloading:
             try:
                 config = await asyncio.to_thread(self._reload)

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from monitor.runner import Job, JobKey
+from monitor.task import begin
 
 PENALTY_AFTER = 5
 LONGEST_INTERVAL = 600.0
@@ -89,12 +90,15 @@ class Scheduler:
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_death: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_death` is called when it ends without having been stopped: nothing is collected any more."""
         self.placed = False
         """Whether every job that there was at the start has its time."""
         self._runner = runner
         self._clock = clock
         self._sleep = sleep
+        self._on_death = on_death
         self._jobs: dict[JobKey, Job] = {}
         self._heap: list[tuple[float, int, Job]] = []
         self._count = itertools.count()
@@ -104,7 +108,8 @@ class Scheduler:
 
     def start(self, jobs: Iterable[Job]) -> None:
         self.replace(jobs)
-        self._task = asyncio.create_task(self._loop(), name="scheduler")
+        self._task = begin(self._loop(), "scheduler")
+        self._task.add_done_callback(self._on_end)
 
     def replace(self, jobs: Iterable[Job]) -> None:
         """Have these jobs from now on; a `Job` that was there before keeps its schedule and what runs of it."""
@@ -126,10 +131,14 @@ class Scheduler:
         if self._running:
             await asyncio.wait(self._running)
 
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self._on_death()
+
     def _place_all(self, jobs: Sequence[Job]) -> None:
         if self._placing is not None:
             self._placing.cancel()
-        self._placing = asyncio.create_task(self._place_in_slices(jobs), name="scheduler.place")
+        self._placing = begin(self._place_in_slices(jobs), "scheduler.place")
 
     async def _place_in_slices(self, jobs: Sequence[Job]) -> None:
         for start in range(0, len(jobs), SLICE):
@@ -155,6 +164,8 @@ class Scheduler:
             if abs(now - expected) > JUMP:
                 # What was placed by the old clock would all be due at once, or only when its time comes again.
                 self._heap.clear()
+                for job in self._jobs.values():
+                    job.next_run = 0.0
                 self._place_all(list(self._jobs.values()))
                 expected = now
                 continue

@@ -286,3 +286,37 @@ async def test_many_jobs_wake_the_loop_at_most_20_times_a_second_and_none_runs_l
     assert max(at - due[key] for at, key in record.runs) <= 0.006
     assert all(at >= due[key] for at, key in record.runs)
     await scheduler.stop(0)
+
+
+async def test_a_reload_while_the_jobs_are_placed_anew_after_a_clock_was_set_loses_none() -> None:
+    time = Time(START)
+    record = Record(time)
+    jobs = [job(f"host{i}") for i in range(2000)]
+    scheduler = Scheduler(record, clock=time, sleep=time.sleep)
+    await started(scheduler, jobs)
+    await time.pass_(90)
+    time.set(time() + 3600)
+    record.runs.clear()
+
+    async def reload() -> None:
+        while all(one.next_run for one in jobs):
+            await asyncio.sleep(0)
+        scheduler.replace(jobs)
+
+    reloading = asyncio.create_task(reload())
+    await time.pass_(125)
+    await reloading
+    assert len({key for _, key in record.runs}) == 2000
+    await scheduler.stop(0)
+
+
+async def test_a_scheduler_that_dies_says_so() -> None:
+    died = asyncio.Event()
+
+    async def broken(seconds: float) -> None:
+        raise RuntimeError("no sleep")
+
+    scheduler = Scheduler(Record(Time(START)), clock=Time(START), sleep=broken, on_death=died.set)
+    scheduler.start([job("host")])
+    await asyncio.wait_for(died.wait(), 5)
+    await scheduler.stop(0)
