@@ -1,4 +1,5 @@
 """Store 3,000 rows x 50 float8: CPU of our process and of the server, per write, beside asyncpg's own records COPY.
+Then read series back, and list 12,000 sources; `held` is the longest CPU time that the loop gave to nothing else.
 
     python tests/bench/store.py [--rounds 15]
 
@@ -10,14 +11,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import numpy as np
@@ -122,6 +125,7 @@ async def main(rounds: int) -> None:
         print(f"{kind:22}{wall:9.1f}{client:12.1f}{server:12.1f}{client + server:8.1f}"
               f"{(client + server) / base:7.2f}{ROWS / wall * 1e3:10.0f}")  # fmt: skip
     await reading(store)
+    await listing(store)
     await plain.close()
     await store.close()
     shutil.rmtree(directory)
@@ -142,7 +146,7 @@ async def reading(store: PostgreSQLHandler) -> None:
             LAYOUT, sources * 60, times, times - 55, np.full(count, 60.0), values, none, none.astype(np.uint8)
         )
         await store.write([block], Cursor(2, first))
-    print(f"\n{'reading 2880 rows':22}{'wall ms':>9}{'client CPU':>12}")
+    print(f"\n{'reading 2880 rows':32}{'wall ms':>8}{'client CPU':>12}{'held':>8}")
     for width, again in ((1, False), (1, True), (2, True), (8, True), (50, False), (50, True)):
         spent = []
         for i in range(24):
@@ -151,7 +155,59 @@ async def reading(store: PostgreSQLHandler) -> None:
             spent.append((time.perf_counter() - before[0], time.process_time() - before[1]))
             assert len(got[LAYOUT.names[0]].time) == 2880
         wall, client = (statistics.median(column[4:]) * 1e3 for column in zip(*spent, strict=True))
-        print(f"{f'{width} names, ' + ('same source again' if again else 'next source'):30}{wall:5.2f}{client:8.2f}")
+        held = (await watched(store.read(sources[7], LAYOUT.names[:width], 0, time.time())))[1]
+        title = f"{width} names, " + ("same source again" if again else "next source")
+        print(f"{title:32}{wall:8.2f}{client:12.2f}{held:8.2f}")
+
+
+async def watched(work: Coroutine[Any, Any, Any]) -> tuple[float, float, Any]:
+    """Return the wall time and the longest CPU time between two turns of the loop, in ms, and what the work gave."""
+    worst, done = 0.0, False
+
+    async def probe() -> None:
+        nonlocal worst
+        last = time.thread_time()
+        while not done:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            worst, last = max(worst, now - last), now
+
+    probing = asyncio.create_task(probe())
+    await asyncio.sleep(0)
+    before = time.perf_counter()
+    found = await work
+    wall = time.perf_counter() - before
+    done = True
+    await probing
+    return wall * 1e3, worst * 1e3, found
+
+
+async def listing(store: PostgreSQLHandler) -> None:
+    """List 12,000 sources of 1,000 hosts, and read the newest of their 40 values in the parts that the API asks in."""
+    sources, layout = [Source(f"many{i % 1000:04d}", f"job{i // 1000}") for i in range(12_000)], LAYOUT.names[:40]
+    times, none = np.full(len(sources), time.time() // 60 * 60), np.zeros((len(sources), 0), dtype=np.uint64)
+    block = Block(
+        Layout(layout, (Kind.GAUGE,) * 40), sources, times, times - 60, np.full(len(sources), 60.0),
+        np.random.default_rng(2).random((len(sources), 40)), none, none.astype(np.uint8),
+    )  # fmt: skip
+    await store.write([block], Cursor(3, 1))
+    gc.collect()
+    gc.freeze()
+    print(f"\n{'listing of 12,000 sources':32}{'wall ms':>8}{'held':>12}{'found':>8}")
+    exact = {"host": "many0500", "collector": "job1", "instance": ""}
+    kinds: dict[str, dict[str, str]] = {
+        "all, after a write": {}, "all, again": {}, "of one host": {"host": "many0500"}, "one exactly": exact,
+        "of one collector": {"collector": "job1"},
+    }  # fmt: skip
+    for title, narrowed in kinds.items():
+        wall, held, found = await watched(store.sources(**narrowed))
+        print(f"{title:32}{wall:8.3f}{held:12.3f}{len(found):8}")
+    rows = []
+    for first in range(0, len(sources), 50):
+        wall, held, found = await watched(store.latest(sources[first : first + 50]))
+        rows.append((wall, held, len(found)))
+    print(f"{'latest, in parts of 50 sources':32}{sum(row[0] for row in rows):8.1f}{max(row[1] for row in rows):12.3f}"
+          f"{sum(row[2] for row in rows):8}")  # fmt: skip
 
 
 if __name__ == "__main__":
