@@ -67,6 +67,14 @@ def test_the_newest_values_of_all_series_come_in_one_answer(running: Appliance) 
     wait_for(all_collectors)
 
 
+def test_one_request_may_ask_for_a_thousand_series_and_one_more_is_refused_by_its_parameter(running: Appliance) -> None:
+    keys = [f"{own_host(running)}:some.collector:some%3Ainstance:a.name.of.usual.length.{i}" for i in range(1001)]
+    assert running.json("/api/v1/query", series=[*keys[:999], f"{own_host(running)}:loadavg::01"])["series"]
+    status, body = running.get("/api/v1/query?" + "&".join(f"series={key}" for key in keys))
+    assert status == 400
+    assert b'"parameter":"series"' in body
+
+
 def test_kill_9_keeps_what_was_collected_and_makes_no_spike(tmp_path: Path) -> None:
     with appliance(tmp_path / "a", EVERY_SECOND) as one:
         host = own_host(one)
