@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
 from monitor.batch import Floats, Kind, Limits
+from monitor.graph.data import Data
 from monitor.graph.expr import Expr
 
 
@@ -43,8 +44,8 @@ class Metric(Expr):
     def names(self) -> Iterator[str]:
         yield self.name
 
-    def evaluate(self, series: Mapping[str, Floats]) -> Floats | np.float64:
-        return series.get(self.name, np.float64(np.nan))
+    def evaluate(self, data: Data) -> Floats | np.float64:
+        return data.get(self.name, np.float64(np.nan))
 
 
 class Gauge(Metric):

@@ -19,6 +19,7 @@ import pytest
 import collectors.diskspace
 import collectors.diskusage
 from monitor.collector import Collector, Counter, Metric, Target
+from monitor.graph.data import Data
 from monitor.graph.model import Graph
 from monitor.options import options_of
 from monitor.registry import Registry
@@ -210,7 +211,7 @@ def test_a_processor_that_is_all_busy_draws_100_percent() -> None:
     cpu = CLASSES["cpu"]
     states = {f"total.{state}": 0.0 for state in ("nice", "idle", "iowait", "irq", "softirq", "steal")}
     states |= {"total.user": 150.0, "total.system": 50.0}
-    series = {name: np.array([value]) for name, value in states.items()}
+    series = Data({name: np.array([value]) for name, value in states.items()}, start=0, end=1, step=1)
     main, sub = (item.value.evaluate(series) for item in cpu.targets["cpu"].items)
     assert (main.tolist(), sub.tolist()) == ([100.0], [25.0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitor.graph.data import Data
 from monitor.graph.device import bind, devices
 from monitor.graph.expr import Name
 from monitor.graph.layout import layout
@@ -60,7 +61,7 @@ def test_a_bound_graph_draws_the_series_of_its_device_and_is_named_after_it() ->
     assert [item.legend for item in bound.items] == ["in", "eth0 out"]
     assert [type(item) for item in bound.items] == [Area, Line]
     series = {"eth0.rx_byte": np.array([1.0, 2.0]), "eth0.tx_byte": np.array([3.0, np.nan]), "links": np.array([2, 0])}
-    values = [item.value.evaluate(series).tolist() for item in bound.items]
+    values = [item.value.evaluate(Data(series, start=0, end=3, step=1)).tolist() for item in bound.items]
     assert values[0] == [8.0, 16.0]
     assert values[1] == pytest.approx([12.0, np.nan], nan_ok=True)
 
@@ -90,7 +91,9 @@ def test_expressions_combine_series_and_numbers_and_give_nan_where_nothing_is_kn
         (a - 1, [0.0, 1.0, np.nan]),
         (a + Name("nowhere"), [np.nan] * 3),
     ]:
-        assert np.broadcast_to(made.evaluate(series), 3).tolist() == pytest.approx(expected, nan_ok=True)
+        assert np.broadcast_to(made.evaluate(Data(series, start=0, end=3, step=1)), 3).tolist() == pytest.approx(
+            expected, nan_ok=True
+        )
 
 
 def test_a_wrong_colour_or_limit_is_an_error_where_it_is_written() -> None:

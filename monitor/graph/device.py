@@ -3,65 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 
-import numpy as np
-
-from monitor.batch import Floats
-from monitor.graph.expr import Expr
-from monitor.graph.model import Graph, Item
-
-ANY = "*"
-
-
-class Bound(Expr):
-    """An expression in which `*` stands for a device."""
-
-    def __init__(self, inner: Expr, device: str) -> None:
-        self.inner = inner
-        self.device = device
-
-    def names(self) -> Iterator[str]:
-        for name in self.inner.names():
-            yield name.replace(ANY, self.device)
-
-    def evaluate(self, series: Mapping[str, Floats]) -> Floats | np.float64:
-        return self.inner.evaluate(_OfDevice(series, self.device))
-
-
-class _OfDevice(Mapping[str, Floats]):
-    """Series under the names that hold `*`."""
-
-    def __init__(self, series: Mapping[str, Floats], device: str) -> None:
-        self._series = series
-        self._device = device
-
-    def __getitem__(self, name: str) -> Floats:
-        return self._series[name.replace(ANY, self._device)]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._series)
-
-    def __len__(self) -> int:
-        return len(self._series)
+from monitor.graph.data import ANY
+from monitor.graph.model import Graph
 
 
 def bind(graph: Graph, device: str) -> Graph:
     """Return the graph of one device, named NAME.DEVICE and titled TITLE DEVICE."""
-
-    def bound(item: Item) -> Item:
-        return type(item)(Bound(item.value, device), item.legend.replace(ANY, device), item.colour)
-
-    return Graph(
-        f"{graph.name}.{device}",
-        f"{graph.title} {device}",
-        *map(bound, graph.items),
-        unit=graph.unit,
-        base=graph.base,
-        lower=graph.lower,
-        upper=graph.upper,
-        rigid=graph.rigid,
-        legend=graph.legend,
+    return graph.changed(
+        name=f"{graph.name}.{device}",
+        title=f"{graph.title} {device}",
+        items=tuple(item.of_device(device) for item in graph.items),
     )
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from monitor.batch import Floats
+from monitor.graph.data import ANY, Data, Read
 
 
 class Expr:
@@ -42,8 +43,12 @@ class Expr:
         """Yield the names of the series that the expression reads; `*` in a name stands for the graph's device."""
         return iter(())
 
-    def evaluate(self, series: Mapping[str, Floats]) -> Floats | np.float64:
-        """Return the values, given an array per name; a name that is absent is unknown."""
+    def reads(self) -> Iterator[Read]:
+        """Yield what has to be read for it, in one way or several per name."""
+        yield from map(Read, self.names())
+
+    def evaluate(self, data: Data) -> Floats | np.float64:
+        """Return a value per bucket, or one for all; a name that is absent is unknown."""
         raise NotImplementedError(type(self).__name__)
 
 
@@ -51,7 +56,7 @@ class Expr:
 class Constant(Expr):
     value: float
 
-    def evaluate(self, series: Mapping[str, Floats]) -> Floats | np.float64:
+    def evaluate(self, data: Data) -> Floats | np.float64:
         return np.float64(self.value)
 
 
@@ -64,8 +69,8 @@ class Name(Expr):
     def names(self) -> Iterator[str]:
         yield self.name
 
-    def evaluate(self, series: Mapping[str, Floats]) -> Floats | np.float64:
-        return series.get(self.name, np.float64(np.nan))
+    def evaluate(self, data: Data) -> Floats | np.float64:
+        return data.get(self.name, np.float64(np.nan))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +90,49 @@ class Operation(Expr):
         yield from self.left.names()
         yield from self.right.names()
 
-    def evaluate(self, series: Mapping[str, Floats]) -> Floats | np.float64:
+    def reads(self) -> Iterator[Read]:
+        yield from self.left.reads()
+        yield from self.right.reads()
+
+    def evaluate(self, data: Data) -> Floats | np.float64:
         with np.errstate(all="ignore"):
-            found = self.apply[self.operator](self.left.evaluate(series), self.right.evaluate(series))  # type: ignore[arg-type]
+            found = self.apply[self.operator](self.left.evaluate(data), self.right.evaluate(data))  # type: ignore[arg-type]
         return np.where(np.isfinite(found), found, np.nan)
+
+
+class Bound(Expr):
+    """An expression in which `*` stands for a device."""
+
+    def __init__(self, inner: Expr, device: str) -> None:
+        self.inner = inner
+        self.device = device
+
+    def names(self) -> Iterator[str]:
+        for name in self.inner.names():
+            yield name.replace(ANY, self.device)
+
+    def reads(self) -> Iterator[Read]:
+        for read in self.inner.reads():
+            yield read._replace(name=read.name.replace(ANY, self.device))
+
+    def evaluate(self, data: Data) -> Floats | np.float64:
+        return self.inner.evaluate(data.of_device(self.device))
+
+
+class Scalar(Expr):
+    """One value of a whole track (its largest, its average …), and the time at which it stands."""
+
+    def evaluate(self, data: Data) -> np.float64:
+        """Return the value; NaN when it is unknown."""
+        raise NotImplementedError(type(self).__name__)
+
+    def when(self, data: Data) -> float:
+        """Return the time of the value in epoch seconds; NaN when it has none."""
+        raise NotImplementedError(type(self).__name__)
+
+    def of_device(self, device: str) -> Scalar:
+        """Return the same of one device."""
+        raise NotImplementedError(type(self).__name__)
 
 
 def expr(value: Expr | float | str) -> Expr:

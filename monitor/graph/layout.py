@@ -12,6 +12,7 @@ import numpy as np
 
 from monitor.batch import Floats
 from monitor.graph.axis import ValueAxis, value_axis
+from monitor.graph.data import Data, Read, Track
 from monitor.graph.legend import height as legend_height
 from monitor.graph.legend import place
 from monitor.graph.model import Graph
@@ -82,21 +83,26 @@ def layout(
     tz: str = "UTC",
     peaks: Mapping[str, Floats] | None = None,
     zoom: float = 1.0,
+    tracks: Mapping[Read, Track] | None = None,
+    now: int | None = None,
 ) -> Picture:
     """Lay out a graph of the values from `start` to `end`; values[i] is the bucket that ends at start + (i + 1) * step.
 
     With `whole`, `width` and `height` are those of the picture (whose height grows with a legend of more than three
-    rows), else those of the plot. `peaks` are the same series' largest values (cf MAX): the legend's Max is theirs and
-    a thin line shows those of the first item, unless items are stacked. `zoom` enlarges everything alike, for screens
-    of high density. ValueError says what cannot be drawn.
+    rows), else those of the plot. `tracks` hold what the graph reads otherwise than plainly. `peaks` are the same
+    series' largest values (cf MAX): the legend's Max is theirs and a thin line shows those of the first item, unless
+    items are stacked. `zoom` enlarges everything alike, for screens of high density. ValueError says what cannot be
+    drawn.
     """
     _check(start, end, step, width, height, zoom)
     sizes, zone = Sizes(zoom), _zone(tz)
     name = graph.title if title is None else title
+    data = Data(series, start=start, end=end, step=step, now=now, tz=tz, tracks=tracks)
+    high = None if peaks is None else Data(peaks, start=start, end=end, step=step, now=now, tz=tz)
     with np.errstate(all="ignore"):
-        drawn = evaluate(graph, series, peaks, -(-(end - start) // step))
-    peak = peak_of(drawn, peaks)
-    has_data = any(np.isfinite(one.values).any() for one in drawn if next(one.item.value.names(), None) is not None)
+        drawn = evaluate(graph, data, high)
+    peak = peak_of(drawn, high)
+    has_data = any(np.isfinite(one.values).any() for one in drawn if next(one.item.reads(), None) is not None)
 
     parts = _divide(graph, sizes, sizes.px(height), whole, bool(name))
     axis = _value_axis(graph, drawn, peak, parts.plot, sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from monitor.batch import Floats
 from monitor.graph.axis import ValueAxis
 from monitor.graph.colour import PALETTE, Colour, colour
 from monitor.graph.columns import Columns, polygon, polyline
+from monitor.graph.data import Data
 from monitor.graph.legend import legend_row
 from monitor.graph.model import Area, Graph, Item, Line, Stack
 from monitor.graph.picture import Fill, LegendRow, Rect, Stroke
@@ -31,27 +32,27 @@ class Drawn:
     row: LegendRow
 
 
-def evaluate(graph: Graph, series: Mapping[str, Floats], peaks: Mapping[str, Floats] | None, count: int) -> list[Drawn]:
+def evaluate(graph: Graph, data: Data, peaks: Data | None) -> list[Drawn]:
     """Return the items with their values, those of stacks added up; an unknown value adds nothing to its stack."""
     drawn: list[Drawn] = []
-    below = np.zeros(count)
-    for i, item in enumerate(graph.items):
-        values = _values(item, series, count)
+    below = np.zeros(data.count)
+    for i, item in enumerate(one for one in graph.items if isinstance(one, Area | Line)):
+        values = _values(item, data)
         shade = PALETTE[i % len(PALETTE)] if item.colour is None else colour(item.colour)
-        row = legend_row(graph, item, shade, values, None if peaks is None else _values(item, peaks, count))
+        row = legend_row(graph, item, shade, values, None if peaks is None else _values(item, peaks))
         bottom: Floats | None = None
         if isinstance(item, Stack):
             bottom = below
         elif isinstance(item, Area):
-            bottom = np.zeros(count)
+            bottom = np.zeros(data.count)
         top = values if bottom is None else values + bottom
         drawn.append(Drawn(item, shade, values, top, bottom, row))
         below = np.where(np.isfinite(top), top, 0.0 if not isinstance(item, Stack) else below)
     return drawn
 
 
-def _values(item: Item, series: Mapping[str, Floats], count: int) -> Floats:
-    found = np.asarray(item.value.evaluate(series), dtype=np.float64)
+def _values(item: Item, data: Data) -> Floats:
+    found, count = np.asarray(item.value.evaluate(data), dtype=np.float64), data.count
     if found.ndim == 0:
         return np.full(count, found if np.isfinite(found) else np.nan)
     values = np.full(count, np.nan)
@@ -60,10 +61,10 @@ def _values(item: Item, series: Mapping[str, Floats], count: int) -> Floats:
     return values
 
 
-def peak_of(drawn: Sequence[Drawn], peaks: Mapping[str, Floats] | None) -> Floats | None:
+def peak_of(drawn: Sequence[Drawn], peaks: Data | None) -> Floats | None:
     if peaks is None or not drawn or any(isinstance(one.item, Stack) for one in drawn):
         return None
-    values = _values(drawn[0].item, peaks, len(drawn[0].values))
+    values = _values(drawn[0].item, peaks)
     return values if np.isfinite(values).any() else None
 
 

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 
 from monitor.batch import Source
 from monitor.collector import Collector
-from monitor.graph.device import ANY, bind, devices
+from monitor.graph.data import ANY
+from monitor.graph.device import bind, devices
 from monitor.graph.model import Graph, Line
 from monitor.registry import Registry
 
