@@ -19,8 +19,8 @@ DATA = {"monitor.batch", "monitor.options", "monitor.metric", "monitor.graph"}
 ALLOWED = {
     "monitor.batch": set(),
     "monitor.options": set(),
-    "monitor.metric": {"monitor.batch", "monitor.graph.expr"},
-    "monitor.graph": {"monitor.batch", "monitor.metric"},
+    "monitor.metric": {"monitor.batch", "monitor.graph.data", "monitor.graph.expr"},
+    "monitor.graph": {"monitor.batch", "monitor.metric", "monitor.attime", "monitor.consolidate"},
     "monitor.wire": {"monitor.batch"},
     "monitor.collector": DATA,
     "monitor.handler": DATA,
@@ -35,9 +35,9 @@ ALLOWED = {
 }
 # The layers above the data, lowest first: a module imports only from layers below it and from its own.
 LAYERS = [
-    {"monitor", "monitor.resources", "monitor.log", "monitor.lag", "monitor.task", *DATA},
-    {"monitor.collector", "monitor.handler", "monitor.pdp", "monitor.consolidate", "monitor.attime", "monitor.rates",
-     "monitor.wire", "monitor.http"},
+    {"monitor", "monitor.resources", "monitor.log", "monitor.lag", "monitor.task", "monitor.attime",
+     "monitor.pdp", "monitor.consolidate", *DATA},
+    {"monitor.collector", "monitor.handler", "monitor.rates", "monitor.wire", "monitor.http"},
     {"monitor.cursors", "monitor.merge", "monitor.retry", "monitor.journal", "monitor.segment", "monitor.group",
      "monitor.store", "collectors", "handlers"},
     {"monitor.prime", "monitor.pipeline", "monitor.outlet", "monitor.query", "monitor.scheduler", "monitor.runner",
