@@ -27,16 +27,24 @@ ALLOWED = {
     "monitor.pdp": {"monitor.batch"},
     "monitor.consolidate": {"monitor.batch", "monitor.pdp"},
     "monitor.attime": set(),
+    "monitor.retention": {"monitor.batch", "monitor.consolidate"},
     "monitor.rates": {"monitor.batch"},
     "collectors": {"monitor.collector"},
     "handlers": {"monitor.handler", "monitor.wire"},
     "handlers.postgresql": {"monitor.handler", "monitor.wire", "monitor.store"},
-    "monitor.store": {"monitor.batch", "monitor.handler", "monitor.resources"},
+    "monitor.store": {
+        "monitor.batch",
+        "monitor.consolidate",
+        "monitor.handler",
+        "monitor.pdp",
+        "monitor.resources",
+        "monitor.retention",
+    },
 }
 # The layers above the data, lowest first: a module imports only from layers below it and from its own.
 LAYERS = [
     {"monitor", "monitor.resources", "monitor.log", "monitor.lag", "monitor.task", "monitor.attime",
-     "monitor.pdp", "monitor.consolidate", *DATA},
+     "monitor.pdp", "monitor.consolidate", "monitor.retention", *DATA},
     {"monitor.collector", "monitor.handler", "monitor.rates", "monitor.wire", "monitor.http"},
     {"monitor.cursors", "monitor.merge", "monitor.retry", "monitor.journal", "monitor.segment", "monitor.group",
      "monitor.store", "collectors", "handlers"},
