@@ -1,12 +1,13 @@
-"""PDPs to coarser buckets, as rrdtool consolidates: AVERAGE, MIN, MAX and LAST over cells.
+"""PDPs to coarser cells and buckets, as rrdtool consolidates: AVERAGE, MIN, MAX and LAST.
 
-A cell keeps what every function needs (sum, known count, min, max, last), also where too much is unknown to show, so
-that coarser cells are built from finer ones without a loss. What is too unknown is decided on reading (`value`).
+A cell keeps what every function needs (known seconds, mean, min, max, last), also where too much is unknown to show,
+so that coarser cells are made from finer ones without a loss. What is too unknown is decided on reading (`value`).
 Cells and buckets end at multiples of their step in UTC.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,111 +28,113 @@ class CF(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Buckets of `step` seconds that hold at least one PDP, sorted; each would hold `pdps` of them.
+    """Spans of time that do not overlap, sorted; what lies between them is unknown.
 
-    Arrays are as long as `ends`, with one column per series where the PDPs had columns. `sum` and `count` are over
-    the known PDPs, `min` and `max` too (NaN without any); `last` is the PDP at the bucket's very end, NaN if unknown.
+    Arrays are as long as `ends`, with one column per series where the PDPs had columns. `known` counts the seconds
+    whose PDP is known, `mean`, `min` and `max` are over these (NaN without any); `last` is the PDP at the very end, NaN
+    if unknown.
     """
 
+    begins: Ends
     ends: Ends
-    step: int
-    pdps: float
-    sum: Floats
-    count: Floats
+    known: Floats
+    mean: Floats
     min: Floats
     max: Floats
     last: Floats
 
+    def __len__(self) -> int:
+        return len(self.ends)
 
-def cells(ends: Ends, values: Floats, *, pdp_step: int, step: int) -> Cells:
-    """Gather PDPs (sorted, NaN is unknown) into cells of `step`, a multiple of the PDPs' step."""
-    if step % pdp_step:
-        raise ValueError(f"expected a multiple of the PDP step {pdp_step}, got {step}")
-    return _cells(ends, values, np.ones(len(ends)), step, step // pdp_step)
+    def between(self, start: int, end: int) -> Cells:
+        """Return the cells that have a part in start .. end."""
+        first, over = np.searchsorted(self.ends, start, "right"), np.searchsorted(self.begins, end, "left")
+        return self.take(slice(first, over))
+
+    def take(self, rows: slice) -> Cells:
+        return Cells(self.begins[rows], self.ends[rows], *(part[rows] for part in self.parts))
+
+    def column(self, number: int) -> Cells:
+        """Return the cells of one series."""
+        return Cells(self.begins, self.ends, *(part[:, number] for part in self.parts))
+
+    @property
+    def parts(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        return self.known, self.mean, self.min, self.max, self.last
 
 
-def merge(cells: Cells, step: int) -> Cells:
-    """Gather cells into coarser ones; the same as making those from the PDPs."""
-    if step % cells.step:
-        raise ValueError(f"expected a multiple of the cells' step {cells.step}, got {step}")
-    if not len(cells.ends):
-        return Cells(cells.ends, step, cells.pdps * (step // cells.step), *_parts(cells))
-    bucket, heads, lasts = _groups(cells.ends, step)
-    return Cells(
-        bucket,
-        step,
-        cells.pdps * (step // cells.step),
-        np.add.reduceat(cells.sum, heads, axis=0),
-        np.add.reduceat(cells.count, heads, axis=0),
-        np.fmin.reduceat(cells.min, heads, axis=0),
-        np.fmax.reduceat(cells.max, heads, axis=0),
-        _at_the_end(cells.ends[lasts], bucket, cells.last[lasts]),
-    )
+def of_pdps(ends: Ends, values: Floats, step: int) -> Cells:
+    """Return PDPs (sorted, NaN is unknown) as cells."""
+    known = np.where(np.isnan(values), 0.0, float(step))
+    return Cells(ends - step, ends, known, values, values, values, values)
+
+
+def join(parts: Sequence[Cells]) -> Cells:
+    """Return cells that follow each other as one."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = zip(*((one.begins, one.ends, *one.parts) for one in parts), strict=True)
+    return Cells(*map(np.concatenate, columns))
+
+
+def gather(cells: Cells, step: int) -> Cells:
+    """Return cells that end at every multiple of `step` where there is one.
+
+    A cell that reaches over such a multiple counts on either side with the seconds that it has there.
+    """
+    cells = _cut(cells, step)
+    if not len(cells):
+        return cells
+    bucket = -(-cells.ends // step) * step
+    heads = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
+    bucket, lasts = bucket[heads], np.append(heads[1:], len(cells)) - 1
+    if len(heads) == len(cells) and (cells.ends == bucket).all() and (cells.begins == bucket - step).all():
+        return cells
+    known = np.add.reduceat(cells.known, heads, axis=0)
+    weighed = np.where(cells.known > 0, cells.mean * cells.known, 0.0)
+    least, most = np.fmin.reduceat(cells.min, heads, axis=0), np.fmax.reduceat(cells.max, heads, axis=0)
+    mean = np.divide(np.add.reduceat(weighed, heads, axis=0), known, out=np.full(known.shape, np.nan), where=known > 0)
+    mean = np.where(least == most, least, mean)  # what never changed is exactly that
+    at_end = cells.ends[lasts] == bucket
+    last = np.where(at_end[:, None] if known.ndim > 1 else at_end, cells.last[lasts], np.nan)
+    return Cells(bucket - step, bucket, known, mean, least, most, last)
 
 
 def value(cells: Cells, cf: CF, *, xff: float = 0.5) -> Floats:
-    """Return one number per cell; NaN where more than the part `xff` of its PDPs is unknown."""
-    if cf is CF.AVERAGE:
-        shown = np.divide(cells.sum, cells.count, out=np.full(cells.sum.shape, np.nan), where=cells.count > 0)
-    else:
-        shown = {CF.MIN: cells.min, CF.MAX: cells.max, CF.LAST: cells.last}[cf]
-    return np.where(cells.pdps - cells.count > xff * cells.pdps, np.nan, shown)
+    """Return one number per cell; NaN where more than the part `xff` of it is unknown."""
+    shown = {CF.AVERAGE: cells.mean, CF.MIN: cells.min, CF.MAX: cells.max, CF.LAST: cells.last}[cf]
+    seconds = (cells.ends - cells.begins).astype(np.float64)
+    if shown.ndim > 1:
+        seconds = seconds[:, None]
+    return np.where(seconds - cells.known > xff * seconds, np.nan, shown)
 
 
-def buckets(
-    ends: Ends, values: Floats, *, pdp_step: int, step: int, start: int, end: int, cf: CF, xff: float = 0.5
-) -> Floats:
+def buckets(cells: Cells, *, step: int, start: int, end: int, cf: CF, xff: float = 0.5) -> Floats:
     """Return the consolidated value of every bucket of `step` from `start` to `end`, NaN where nothing is known.
 
-    A PDP step that is a multiple of `step` repeats its value. Where neither is a multiple of the other a PDP counts
-    in a bucket with the seconds that it has there.
+    A cell longer than `step` repeats its value.
     """
     wanted = np.arange(start + step, end + 1, step, dtype=np.int64)
-    if pdp_step % step == 0:
-        return _at(ends, values, -(-wanted // pdp_step) * pdp_step)
-    if step % pdp_step == 0:
-        coarse = cells(ends, values, pdp_step=pdp_step, step=step)
-    else:
-        edges = np.union1d(np.append(wanted, start), np.concatenate((ends, ends[:1] - pdp_step)))
-        pieces = edges[1:]
-        cut = _at(ends, values, -(-pieces // pdp_step) * pdp_step)
-        coarse = _cells(pieces, cut, np.diff(edges).astype(np.float64), step, step)
+    coarse = gather(cells.between(start, end), step)
     return _at(coarse.ends, value(coarse, cf, xff=xff), wanted)
 
 
-def _cells(ends: Ends, values: Floats, weight: Floats, step: int, pdps: float) -> Cells:
-    if not len(ends):
-        return Cells(ends, step, pdps, values, values, values, values, values)
-    bucket, heads, lasts = _groups(ends, step)
-    known = ~np.isnan(values)
-    if values.ndim > 1:
-        weight = weight[:, None]
-    return Cells(
-        bucket,
-        step,
-        pdps,
-        np.add.reduceat(np.where(known, values, 0.0) * weight, heads, axis=0),
-        np.add.reduceat(known * weight, heads, axis=0),
-        np.fmin.reduceat(values, heads, axis=0),
-        np.fmax.reduceat(values, heads, axis=0),
-        _at_the_end(ends[lasts], bucket, values[lasts]),
-    )
-
-
-def _parts(cells: Cells) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    return cells.sum, cells.count, cells.min, cells.max, cells.last
-
-
-def _groups(ends: Ends, step: int) -> tuple[Ends, Ends, Ends]:
-    """Return the ends of the buckets of `step` that these ends lie in, and where each begins and where it stops."""
-    bucket = -(-ends // step) * step
-    heads = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
-    return bucket[heads], heads, np.append(heads[1:], len(ends)) - 1
-
-
-def _at_the_end(ends: Ends, bucket: Ends, last: Floats) -> Floats:
-    there = ends == bucket
-    return np.where(there[:, None] if last.ndim > 1 else there, last, np.nan)
+def _cut(cells: Cells, step: int) -> Cells:
+    """Return the cells cut at the multiples of `step`."""
+    if not len(cells):
+        return cells
+    first = cells.begins // step
+    pieces = -(-cells.ends // step) - first
+    if pieces.max() == 1:
+        return cells
+    row = np.repeat(np.arange(len(cells)), pieces)
+    number = np.arange(len(row)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    edge = (first[row] + number) * step
+    begins, ends = np.maximum(cells.begins[row], edge), np.minimum(cells.ends[row], edge + step)
+    lengths, whole = ends - begins, (cells.ends - cells.begins)[row]
+    if cells.known.ndim > 1:
+        lengths, whole = lengths[:, None], whole[:, None]
+    return Cells(begins, ends, cells.known[row] * lengths / whole, *(part[row] for part in cells.parts[1:]))
 
 
 def _at(ends: Ends, values: Floats, wanted: Ends) -> Floats:

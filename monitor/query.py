@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from monitor.consolidate import CF, buckets
+from monitor.consolidate import CF, buckets, of_pdps
 from monitor.handler import Floats, Points, Series, Source, SourceInfo, Store
 from monitor.pdp import FARTHEST, pdps
 from monitor.rates import heartbeat
@@ -258,7 +258,7 @@ def _consolidated(
         ends, values = pdps(
             time, since, value, step=step, heartbeat=heartbeat(info.interval), start=start, end=end, until=seen
         )
-        shown = buckets(ends, values, pdp_step=step, step=window.step, start=window.start, end=window.end, cf=window.cf)
+        shown = buckets(of_pdps(ends, values, step), step=window.step, start=window.start, end=window.end, cf=window.cf)
         shown[over:] = np.nan
         made[Series(info.source, name)] = shown
     return made

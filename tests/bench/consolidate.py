@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from monitor.consolidate import CF, buckets, cells
+from monitor.consolidate import CF, buckets, gather, of_pdps
 from monitor.pdp import pdps
 
 START = 1_795_003_200
@@ -84,12 +84,12 @@ def main() -> None:
 
     def series(step: int, cf: CF) -> None:
         made = pdps(at, since, one, step=60, heartbeat=120)
-        buckets(*made, pdp_step=60, step=step, start=START, end=START + DAYS * 60, cf=cf)
+        buckets(of_pdps(*made, 60), step=step, start=START, end=START + DAYS * 60, cf=cf)
 
     def minute() -> None:
         for _ in range(asked.sources):
             made = pdps(ends, ends - 60, rates, step=60, heartbeat=120)
-            cells(*made, pdp_step=60, step=60)
+            gather(of_pdps(*made, 60), 60)
 
     with tempfile.TemporaryDirectory() as directory:
         peer = subprocess.Popen(
