@@ -1,0 +1,120 @@
+"""Unsigned integers of 64 bits as one byte each, which an entropy coder shortens, and the bits that it would not.
+
+A token is the number itself where it is small, else its highest bit's place with none to two of the bits below it; the
+bits still lower follow each other unchanged, the highest first. How much a token says is a table's choice.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
+Tokens = NDArray[np.uint8]
+
+ONE = np.uint64(1)
+SPECIAL = 252
+"""Tokens from here on are free for the caller."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Table:
+    """Numbers below 2^direct are tokens themselves; of larger ones the token holds `kept` bits below the highest."""
+
+    direct: int
+    kept: int
+    least: Words
+    """The least number of each token."""
+    below: NDArray[np.int64]
+    """How many bits follow a token."""
+
+    @classmethod
+    def make(cls, direct: int, kept: int) -> Table:
+        least, below = list(range(1 << direct)), [0] * (1 << direct)
+        for place in range(direct, 64):
+            least += [(1 << place) + (step << (place - kept)) for step in range(1 << kept)]
+            below += [place - kept] * (1 << kept)
+        assert len(least) <= SPECIAL
+        return cls(direct, kept, np.array(least, dtype=np.uint64), np.array(below, dtype=np.int64))
+
+
+TABLES = tuple(Table.make(direct, kept) for direct, kept in ((0, 0), (3, 2), (4, 1), (7, 1)))
+
+
+def places(words: Words) -> NDArray[np.int64]:
+    """Return the place of the highest bit of each word, -1 of 0."""
+    # without the bit below the highest one no rounding reaches the next power of two
+    rounded = (words & ~(words >> ONE)).astype(np.float64).view(np.int64)
+    found: NDArray[np.int64] = np.maximum((rounded >> 52) - 1023, -1)
+    return found
+
+
+def tokens_of(words: Words, table: Table) -> Tokens:
+    """Return the token of each word."""
+    at = places(words)
+    shift = np.maximum(at - table.kept, 0)
+    high = (words >> shift.view(np.uint64)).view(np.int64)
+    large = high + (((at - table.direct) << table.kept) + ((1 << table.direct) - (1 << table.kept)))
+    return np.where(at < table.direct, words.view(np.int64), large).astype(np.uint8)
+
+
+def best_table(words: Words, scale: float) -> int:
+    """Return which of TABLES makes words like these shortest, if there are `scale` times as many."""
+    most, found = math.inf, 0
+    for number, table in enumerate(TABLES):
+        tokens = tokens_of(words, table)
+        count = np.bincount(tokens)
+        used = count[count > 0]
+        bits = len(words) * math.log2(len(words)) - float((used * np.log2(used)).sum()) + int(table.below[tokens].sum())
+        if (size := bits * scale + 5 * len(used)) < most:
+            most, found = size, number
+    return found
+
+
+def low_bits(words: Words, tokens: Tokens, table: Table) -> bytes:
+    """Return the bits that the tokens do not hold, one after the other."""
+    below = table.below[tokens]
+    ends = below.cumsum()
+    total = int(ends[-1]) if len(ends) else 0
+    if not total:
+        return b""
+    begins = ends - below
+    value = words - table.least[tokens]
+    out = np.zeros((total >> 6) + 2, dtype=np.uint64)
+    room = 64 - (begins & 63) - below  # bits left in the first word, negative when a part goes to the next one
+    at = begins >> 6
+    split = room < 0
+    if split.any():
+        over = np.where(split, -room, 0).view(np.uint64)
+        np.bitwise_or.at(out, at, np.where(split, value >> over, value << np.maximum(room, 0).view(np.uint64)))
+        np.bitwise_or.at(out, at[split] + 1, value[split] << (64 + room[split]).view(np.uint64))
+    else:
+        np.bitwise_or.at(out, at, value << room.view(np.uint64))
+    return out.astype(">u8").tobytes()[: (total + 7) >> 3]
+
+
+def size_of_bits(tokens: Tokens, table: Table) -> int:
+    """Return how many bytes `low_bits` gave for these tokens."""
+    return (int(table.below[tokens].sum()) + 7) >> 3
+
+
+def join(tokens: Tokens, bits: bytes, table: Table) -> Words:
+    """Return the words; `bits` are as many as `size_of_bits` says."""
+    least, below = table.least[tokens], table.below[tokens]
+    if not bits:
+        return least
+    ends = below.cumsum()
+    begins = ends - below
+    buffer = bits + bytes(9)
+    windows = np.ndarray((len(bits) + 2,), dtype=">u8", buffer=buffer, strides=(1,))
+    at = begins >> 3
+    offset = (begins & 7).astype(np.uint64)
+    value = windows[at].astype(np.uint64) << offset
+    if int(below.max()) > 57:
+        rest = np.frombuffer(buffer, np.uint8)[at + 8].astype(np.uint64)
+        value |= rest >> (np.uint64(8) - offset)
+    found: Words = least + (value >> (64 - below).view(np.uint64))
+    return found
