@@ -228,10 +228,10 @@ def test_a_stack_starts_anew_on_an_area() -> None:
     assert [value_at(picture, shape.points[0, 1]) for shape in picture.shapes] == pytest.approx([3, 6, 3], abs=0.1)
 
 
-def test_lines_lie_above_areas() -> None:
-    graph = Graph("g", "", Line("a"), Area("a"))
+def test_each_item_lies_above_those_before_it() -> None:
+    graph = Graph("g", "", Line("a"), Area("a"), Line("a"))
     picture = layout(graph, {"a": np.ones(10)}, start=0, end=600, step=60, width=580, height=203)
-    assert [type(shape) for shape in picture.shapes] == [Fill, Stroke]
+    assert [type(shape) for shape in picture.shapes] == [Stroke, Fill, Stroke]
 
 
 def test_soft_limits_give_way_to_data_and_rigid_ones_do_not() -> None:

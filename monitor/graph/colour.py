@@ -40,3 +40,12 @@ PALETTE = tuple(
         ("0072b2", "e69f00", "009e73", "d55e00", "cc79a7", "56b4e9", "7f7f7f", "8c6d31", "44338a", "b0a800"),
     )
 )
+
+
+def nth(number: int) -> Colour:
+    """Return the palette's colour of this number; when all are used they come again lighter, then darker, and so on."""
+    turn, place = divmod(number, len(PALETTE))
+    shade = PALETTE[place]
+    if turn % 3 == 1:
+        return Colour(*(part + (255 - part) * 55 // 100 for part in shade[:3]))
+    return Colour(*(part * 55 // 100 for part in shade[:3])) if turn % 3 == 2 else shade

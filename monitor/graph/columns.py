@@ -79,3 +79,14 @@ def polyline(columns: Columns, first: Floats, second: Floats, *, shortest: float
         middle = points[alone, :, 0].mean(axis=1)
         points[alone, 0, 0], points[alone, 1, 0] = middle - shortest / 2, middle + shortest / 2
     return points.reshape(-1, 2)
+
+
+def marks(columns: Columns, shown: NDArray[np.bool_], top: float, bottom: float) -> Floats:
+    """Return bars from `top` to `bottom` at the columns that are shown, each at least a pixel wide, as one area."""
+    left = columns.left[shown]
+    right = np.maximum(columns.right[shown], left + 1)
+    points = np.empty((len(left), 4, 2))
+    points[:, 0:2, 0], points[:, 2:4, 0] = left[:, None], right[:, None]
+    points[:, 1:3, 1] = top
+    points[:, 0, 1] = points[:, 3, 1] = bottom
+    return points.reshape(-1, 2)

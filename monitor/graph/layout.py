@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -11,35 +11,17 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from monitor.batch import Floats
-from monitor.graph.axis import ValueAxis, value_axis
+from monitor.graph.axis import ValueAxis
+from monitor.graph.compose import LEAST_HEIGHT, LEAST_WIDTH, LEFT, MOST_HEIGHT, MOST_WIDTH, Asked, SizeError, compose
 from monitor.graph.data import Data, Read, Track
-from monitor.graph.legend import height as legend_height
-from monitor.graph.legend import place
-from monitor.graph.model import Graph
+from monitor.graph.model import Comment, Graph, Words
 from monitor.graph.picture import Box, Picture, Rect, Text, shortened
-from monitor.graph.shapes import Drawn, evaluate, peak_of, shapes_of
+from monitor.graph.shapes import Frame, evaluate, peak_of, shapes_of
 from monitor.graph.style import AXIS, BACKGROUND, CANVAS, EDGE, INK, MAJOR, MINOR, RULE, SOFT_INK, Sizes
 from monitor.graph.timeaxis import FARTHEST, TimeAxis, time_axis
 
-LEAST_WIDTH, LEAST_HEIGHT = 40, 20
-MOST_SIDE = 8000
-FEW_ROWS = 3  # a legend of more rows makes a whole picture higher
-LEAST_PLOT = 36
 MOST_VALUES = 1_000_000
-LEAST_LABEL = 6  # characters: pictures side by side have their plots in the same place
 NO_DATA = "no data"
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """How a picture is divided: how high each part is, 0 for those that found no room."""
-
-    height: int
-    plot: int
-    top: int
-    titled: bool
-    times: int
-    legend: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +62,7 @@ def layout(
     height: int,
     title: str | None = None,
     whole: bool = True,
+    only: bool = False,
     tz: str = "UTC",
     peaks: Mapping[str, Floats] | None = None,
     zoom: float = 1.0,
@@ -88,11 +71,11 @@ def layout(
 ) -> Picture:
     """Lay out a graph of the values from `start` to `end`; values[i] is the bucket that ends at start + (i + 1) * step.
 
-    With `whole`, `width` and `height` are those of the picture (whose height grows with a legend of more than three
-    rows), else those of the plot. `tracks` hold what the graph reads otherwise than plainly. `peaks` are the same
-    series' largest values (cf MAX): the legend's Max is theirs and a thin line shows those of the first item, unless
-    items are stacked. `zoom` enlarges everything alike, for screens of high density. ValueError says what cannot be
-    drawn.
+    With `whole`, `width` and `height` are those of the picture (whose height grows with a long legend), else those of
+    the plot; with `only` the plot is all there is. `tracks` hold what the graph reads otherwise than plainly. `peaks`
+    are the same series' largest values (cf MAX): the legend's Max is theirs and a thin line shows those of the first
+    item, unless items are stacked. `zoom` enlarges everything alike, for screens of high density. ValueError says what
+    cannot be drawn.
     """
     _check(start, end, step, width, height, zoom)
     sizes, zone = Sizes(zoom), _zone(tz)
@@ -101,12 +84,13 @@ def layout(
     high = None if peaks is None else Data(peaks, start=start, end=end, step=step, now=now, tz=tz)
     with np.errstate(all="ignore"):
         drawn = evaluate(graph, data, high)
+        words = _words(graph, data)
     peak = peak_of(drawn, high)
-    has_data = any(np.isfinite(one.values).any() for one in drawn if next(one.item.reads(), None) is not None)
+    has_data = any(one.known for one in drawn if next(one.item.reads(), None) is not None)
 
-    parts = _divide(graph, sizes, sizes.px(height), whole, bool(name))
-    axis = _value_axis(graph, drawn, peak, parts.plot, sizes)
-    plot, total = _plot(graph, axis, parts, sizes, sizes.px(width), whole)
+    asked = Asked(graph, sizes, sizes.px(width), sizes.px(height), whole, only, bool(name))
+    made = compose(asked, drawn, words, peak, start, end)
+    parts, axis, plot, total, below = made.parts, made.axis, made.plot, made.width, made.legend
     times = time_axis(start, end, zone=zone, characters=plot.width / sizes.axis.advance)
     at = Places(plot, axis, start, end)
     labelled = plot.left > sizes.margin
@@ -124,12 +108,11 @@ def layout(
         texts.append(Text(*middle, NO_DATA, sizes.axis, SOFT_INK, "centre"))
     boxes = _edges(at, axis, total, parts.height, sizes.px(3) if labelled else 0)
     if parts.legend:
-        area = Rect(sizes.px(10), parts.height - parts.legend, total - sizes.px(6), parts.height)
-        marks, names = place(graph, [one.row for one in drawn], area, sizes.legend, INK, SOFT_INK)
-        boxes += marks
-        texts += names
+        placed = below.at(sizes.px(LEFT), parts.height - parts.legend)
+        boxes += placed.boxes
+        texts += placed.texts
     with np.errstate(all="ignore"):
-        shapes = shapes_of(drawn, peak, axis, plot, seconds=end - start, step=step, thin=sizes.px(1))
+        shapes = shapes_of(drawn, peak, Frame(plot, axis, start, end, step, zoom))
     return Picture(
         width=total,
         height=parts.height,
@@ -145,6 +128,11 @@ def layout(
     )
 
 
+def _words(graph: Graph, data: Data) -> list[str]:
+    """Return the text of every word of the graph."""
+    return [one.text if isinstance(one, Comment) else "" for one in graph.items if isinstance(one, Words)]
+
+
 def _check(start: int, end: int, step: int, width: int, height: int, zoom: float) -> None:
     if not -FARTHEST < start < end < FARTHEST:
         raise ValueError(f"expected a start before an end, got {start} and {end}")
@@ -154,9 +142,12 @@ def _check(start: int, end: int, step: int, width: int, height: int, zoom: float
         raise ValueError(f"expected at most {MOST_VALUES} steps from {start} to {end}, got steps of {step} seconds")
     if not 0.5 <= zoom <= 4:
         raise ValueError(f"expected a zoom from 0.5 to 4, got {zoom}")
-    for name, value, least in (("width", width, LEAST_WIDTH), ("height", height, LEAST_HEIGHT)):
-        if not least <= value * zoom <= MOST_SIDE:
-            raise ValueError(f"expected a {name} from {least} to {MOST_SIDE} pixels, got {value * zoom:g}")
+    for name, value, least, most in (
+        ("width", width, LEAST_WIDTH, MOST_WIDTH),
+        ("height", height, LEAST_HEIGHT, MOST_HEIGHT),
+    ):
+        if value < least or value * zoom > most:
+            raise SizeError(name, least, math.floor(most / zoom), value)
 
 
 @lru_cache(maxsize=64)
@@ -165,63 +156,6 @@ def _zone(tz: str) -> ZoneInfo:
         return ZoneInfo(tz)
     except (KeyError, ValueError, OSError):
         raise ValueError(f"expected the name of a time zone, got {tz[:40]!r}") from None
-
-
-def _divide(graph: Graph, sizes: Sizes, height: int, whole: bool, titled: bool) -> Parts:
-    """Divide the height; where it is too small for all, first the legend goes, then the title, then the times."""
-    plain = sizes.axis.line // 2 + 1  # room for the upper half of the uppermost label
-    title = sizes.px(3) + sizes.title.line + plain if titled else plain
-    times = sizes.axis.line + sizes.axis.line // 2
-    line = sizes.legend[0].line
-    legend = legend_height(graph, sizes.legend[0]) + sizes.px(6) if graph.items else 0
-    if not whole:
-        total = title + height + times + sizes.px(4) + legend
-        return Parts(total, height, title, titled, times, legend)
-    height += max(0, len(graph.items) - FEW_ROWS) * line if legend else 0
-    least = sizes.px(LEAST_PLOT)
-    if height - title - times - sizes.px(4) - legend < least:
-        height -= max(0, len(graph.items) - FEW_ROWS) * line if legend else 0
-        legend = 0
-    if height - title - times - sizes.px(4) < least:
-        title, titled = plain, False
-    if height - title - times - sizes.px(4) < least:
-        times = 0
-    return Parts(height, max(1, height - title - times - sizes.px(4) - legend), title, titled, times, legend)
-
-
-def _value_axis(graph: Graph, drawn: Sequence[Drawn], peak: Floats | None, pixels: int, sizes: Sizes) -> ValueAxis:
-    low, high = math.inf, -math.inf
-    for values in [*(one.top for one in drawn), *([] if peak is None else [peak])]:
-        known = values[np.isfinite(values)]
-        if len(known):
-            low, high = min(low, float(known.min())), max(high, float(known.max()))
-    if low > high:
-        low = high = math.nan
-    elif any(one.bottom is not None for one in drawn):
-        low, high = min(low, 0.0), max(high, 0.0)
-    return value_axis(
-        low,
-        high,
-        lower=graph.lower,
-        upper=graph.upper,
-        rigid=graph.rigid,
-        base=graph.base,
-        unit=graph.unit,
-        most=max(1, pixels // round(sizes.axis.line * 1.2)),
-        most_minor=max(1, pixels // sizes.px(6)),
-    )
-
-
-def _plot(graph: Graph, axis: ValueAxis, parts: Parts, sizes: Sizes, width: int, whole: bool) -> tuple[Rect, int]:
-    """Return where the plot stands, and the width of the picture; a narrow one has no room for labels."""
-    font = sizes.axis
-    labels = max((font.width(text) for _, text in axis.ticks), default=0)
-    left = 2 * sizes.gap + 1 + max(labels, LEAST_LABEL * font.advance) + (font.line + sizes.px(3) if graph.unit else 0)
-    right = sizes.px(14)
-    if whole and width - left - right < width // 2:
-        left = right = sizes.margin
-    plot_width = max(1, width - left - right) if whole else width
-    return Rect(left, parts.top, left + plot_width, parts.top + parts.plot), left + plot_width + right
 
 
 def _grid(at: Places, axis: ValueAxis, times: TimeAxis) -> Iterator[Box]:

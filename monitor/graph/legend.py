@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,11 +12,15 @@ from monitor.batch import Floats
 from monitor.graph.colour import Colour
 from monitor.graph.model import Graph, Item
 from monitor.graph.picture import Box, Font, LegendRow, Rect, Text, cells, shortened
-from monitor.graph.units import split, text
+from monitor.graph.units import short, split, text
 
 BETWEEN = 2  # empty cells between two columns
 MARK = 2  # cells of the coloured box with the room after it
 SHORTEST = 6
+APART = 4  # cells between two tables side by side
+NUMBER = 8  # cells of a number with its prefix, as it is expected to be
+FEW = 5  # so many rows are one table
+LEAST = 3  # rows of a table beside another one
 
 
 def _last(known: Floats) -> float:
@@ -58,6 +62,31 @@ def legend_row(graph: Graph, item: Item, colour: Colour, values: Floats, peaks: 
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """What stands below a plot; its places count from its own upper left corner."""
+
+    height: int
+    boxes: tuple[Box, ...] = ()
+    texts: tuple[Text, ...] = ()
+
+    def at(self, x: int, y: int) -> Block:
+        """Return it moved."""
+        boxes = tuple(replace(box, rect=_moved(box.rect, x, y)) for box in self.boxes)
+        return Block(self.height, boxes, tuple(replace(one, x=one.x + x, y=one.y + y) for one in self.texts))
+
+
+def _moved(rect: Rect, x: int, y: int) -> Rect:
+    return Rect(rect.left + x, rect.top + y, rect.right + x, rect.bottom + y)
+
+
+def mark(x: int, y: int, font: Font, colour: Colour) -> Box:
+    """Return the coloured box before an item's name, in a line that begins at (x, y)."""
+    side = max(3, round(font.size * 0.72))
+    top = y + (font.line - side) // 2
+    return Box(Rect(x, top, x + side, top + side), colour.on_white())
+
+
+@dataclass(frozen=True, slots=True)
 class _Column:
     head: str
     digits: tuple[str, ...]
@@ -73,52 +102,83 @@ class _Column:
         return f"{self.digits[row]} {self.after[row]:<{tail}}" if tail else self.digits[row]
 
 
-def height(graph: Graph, font: Font) -> int:
-    """Return the height of the table."""
-    return (len(graph.items) + bool(graph.legend and graph.items)) * font.line
+def tables(graph: Graph, rows: Sequence[LegendRow], width: int, font: Font) -> int:
+    """Return in how many tables side by side the rows are shown: as many as are expected to have room.
+
+    It depends on names, not on numbers: a graph has the same height at any time.
+    """
+    if len(rows) <= FEW:
+        return 1
+    number = NUMBER + len(short(graph.unit))
+    longest = max(cells(row.legend) for row in rows)
+    one = MARK + longest + sum(BETWEEN + max(len(head), number) for head in graph.legend) + APART
+    most = max(1, min((width // font.advance + APART) // one, len(rows) // LEAST))
+    return -(-len(rows) // -(-len(rows) // most))
 
 
-def place(
-    graph: Graph, rows: Sequence[LegendRow], area: Rect, fonts: Sequence[Font], colour: Colour, quiet: Colour
-) -> tuple[list[Box], list[Text]]:
-    """Return the table in `area`, whose lines have the height of the first font.
+def table(
+    graph: Graph, rows: Sequence[LegendRow], width: int, fonts: Sequence[Font], ink: Colour, quiet: Colour
+) -> Block:
+    """Return the legend as a table within `width` pixels, or as several side by side where there are many rows."""
+    if not rows:
+        return Block(0)
+    count = tables(graph, rows, width, fonts[-1])
+    each = -(-len(rows) // count)
+    room = (width + APART * fonts[-1].advance) // count
+    font = fonts[-1] if count > 1 else None
+    made = [
+        _table(graph, rows[i : i + each], room - APART * fonts[-1].advance, fonts if font is None else (font,),
+               fonts[0].line, ink, quiet).at(i // each * room, 0)
+        for i in range(0, len(rows), each)
+    ]  # fmt: skip
+    height = (each + bool(graph.legend)) * fonts[0].line
+    return Block(
+        height,
+        tuple(box for one in made for box in one.boxes),
+        tuple(text for one in made for text in one.texts),
+    )
+
+
+def _table(
+    graph: Graph, rows: Sequence[LegendRow], width: int, fonts: Sequence[Font], line: int, ink: Colour, quiet: Colour
+) -> Block:
+    """Return one table, `line` pixels a row.
 
     The first font is used in which all fits; then names are shortened, then columns are left out from the right.
     """
     columns = []
     for head in graph.legend:
-        parts = [split(row.numbers[head], graph.base, graph.unit) for row in rows]
+        parts = [split(row.numbers[head], graph.base, graph.unit) if head in row.numbers else ("", "") for row in rows]
         columns.append(_Column(head, tuple(part[0] for part in parts), tuple(part[1] for part in parts)))
-    longest = max((cells(row.legend) for row in rows), default=0)
+    longest = max(cells(row.legend) for row in rows)
 
     def wide(names: int) -> int:
         return MARK + names + sum(BETWEEN + column.width for column in columns)
 
-    font = next((one for one in fonts if wide(longest) * one.advance <= area.width), fonts[-1])
-    room = area.width // font.advance
+    font = next((one for one in fonts if wide(longest) * one.advance <= width), fonts[-1])
+    room = width // font.advance
     while columns and wide(min(longest, SHORTEST)) > room:
         columns.pop()
     names = min(longest, room - wide(0))
 
-    line, advance = fonts[0].line, font.advance
+    advance = font.advance
     boxes, texts = [], []
-    y = area.top
-    stops, at = [], area.left + (MARK + names) * advance
+    y = 0
+    stops, at = [], (MARK + names) * advance
     for column in columns:
         at += (BETWEEN + column.width) * advance
         stops.append(at)
-    if graph.legend and rows:
+    if graph.legend:
         for column, stop in zip(columns, stops, strict=True):
             texts.append(Text(stop, y, column.head, font, quiet, "right"))
         y += line
-    side = max(3, round(font.size * 0.72))
     for i, row in enumerate(rows):
-        top = y + (font.line - side) // 2
-        mark = Rect(area.left, top, min(area.right, area.left + side), top + side)
-        boxes.append(Box(mark, row.colour.on_white()))
+        if width >= MARK * advance:
+            boxes.append(mark(0, y, font, row.colour))
         if name := shortened(row.legend, names):
-            texts.append(Text(area.left + MARK * advance, y, name, font, colour))
+            texts.append(Text(MARK * advance, y, name, font, ink))
         for column, stop in zip(columns, stops, strict=True):
-            texts.append(Text(stop, y, column.cell(i), font, colour, "right"))
+            if column.digits[i]:
+                texts.append(Text(stop, y, column.cell(i), font, ink, "right"))
         y += line
-    return boxes, texts
+    return Block(y, tuple(boxes), tuple(texts))

@@ -126,11 +126,13 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """A line through rows of (x, y), interrupted by rows of NaN."""
+    """A line through rows of (x, y), interrupted by rows of NaN; dashed by pixels on and off in turns."""
 
     points: Floats
     colour: Colour
     width: float = 1.0
+    dashes: tuple[float, ...] = ()
+    dash_offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

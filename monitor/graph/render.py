@@ -16,6 +16,8 @@ from monitor.graph.png import encode
 
 Pixels = NDArray[np.uint8]
 Words = NDArray[np.uint32]
+Dashes = tuple[float, list[float] | None]
+MOST_DASHES = 32
 
 
 def render(picture: Picture) -> bytes:
@@ -86,7 +88,15 @@ def _shape(agg: RendererAgg, picture: Picture, shape: Fill | Stroke) -> None:
     if isinstance(shape, Fill):
         agg.draw_path(_Pen(picture, shape.colour, 0.0), path, None, _unit(shape.colour))
     else:
-        agg.draw_path(_Pen(picture, shape.colour, shape.width), path, None, None)
+        agg.draw_path(_Pen(picture, shape.colour, shape.width, _dashes(shape)), path, None, None)
+
+
+def _dashes(shape: Stroke) -> Dashes:
+    """Return how a line is dashed; a list of odd length is used twice, so that on and off take turns."""
+    lengths = [max(0.1, length) for length in shape.dashes[:MOST_DASHES]]
+    if not lengths:
+        return 0.0, None
+    return shape.dash_offset, lengths * (1 + len(lengths) % 2)
 
 
 def _unit(colour: Colour) -> tuple[float, ...]:
@@ -113,13 +123,14 @@ class _Pen:
     _capstyle = "butt"
     _joinstyle = "bevel"
 
-    def __init__(self, picture: Picture, colour: Colour, width: float) -> None:
+    def __init__(self, picture: Picture, colour: Colour, width: float, dashes: Dashes = (0.0, None)) -> None:
         self._rgb = _unit(colour)
         self._linewidth = width
+        self._dashes = dashes
         self._cliprect = _clip(picture.plot, picture.height)
 
-    def get_dashes(self) -> tuple[float, None]:
-        return 0.0, None
+    def get_dashes(self) -> Dashes:
+        return self._dashes
 
     def get_clip_path(self) -> tuple[None, None]:
         return None, None
