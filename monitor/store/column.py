@@ -35,6 +35,7 @@ MOST_ROWS = 1 << 20
 MARKS = np.array([0xFFF8 << 48, 0x7FF8 << 48, 0x7FF8_0000_0000_DEAD], dtype=np.uint64)
 """The NaNs that are one token: what processors make, unknown, not reported."""
 LITERAL = SPECIAL + len(MARKS)
+MASK = (1 << 64) - 1
 SAMPLE = 384
 EXACT = 2.0**53
 POWERS = 10.0 ** np.arange(10)
@@ -56,12 +57,11 @@ class Mode(IntEnum):
 
 
 class Order(IntEnum):
-    """What is taken from an integer: the least, the one before and a step, its place on a grid, both differences."""
+    """What is taken from an integer: the least of all, the one before and a step, or its place on a straight line."""
 
     LEAST = 0
-    GRID = 1
-    STEP = 2
-    CURVE = 3
+    STEP = 1
+    GRID = 2
 
 
 def same(column: int) -> bytes:
@@ -167,18 +167,17 @@ def _column(
     unit = _unit(words)
     if unit > 1:
         words //= np.uint64(unit)
-    order, first, step, words = _reduce(words)
-    scale = max(1.0, len(words) / SAMPLE)
-    begin = (len(words) - SAMPLE) // 2 if scale > 1 else 0
-    which = best_table(words[begin : begin + SAMPLE], scale) if len(words) else 0
+    order, first, step, words = _reduce(words, mode)
+    at, some = places(words), _sample(words)
+    which = best_table(words[some], at[some], max(1.0, len(words) / SAMPLE)) if len(words) else 0
     table = TABLES[which]
-    own = tokens_of(words, table)
+    own = tokens_of(words, at, table)
     tokens[regular] = own
     body = tokens.tobytes()
     deflated = compress(body)
     short = len(deflated) < len(body)
     head = bytes([mode | order << 3 | which << 5 | short << 7])
-    numbers = [len(tokens), power, base & (1 << 64) - 1, unit, first, step & (1 << 64) - 1, len(deflated)]
+    numbers = [len(tokens), power, base & MASK, unit, first, step, len(deflated)]
     if not short:
         deflated = body
         numbers[-1] = len(body)
@@ -212,30 +211,34 @@ def _zigzag(words: Words) -> Words:
     return ((signed << 1) ^ (signed >> 63)).view(np.uint64)
 
 
-def _reduce(words: Words) -> tuple[Order, int, int, Words]:
+def _reduce(words: Words, mode: Mode) -> tuple[Order, int, int, Words]:
     """Return how the words become small: the order, its first and step, and what is left of them."""
     if len(words) < 4:
         return Order.LEAST, 0, 0, words
-    begin = max(0, (len(words) - SAMPLE) // 2)
-    sample = words[begin : begin + SAMPLE]
-    steps = {
-        Order.LEAST: 0,
-        Order.GRID: (int(words[-1]) - int(words[0])) // (len(words) - 1),
-        Order.STEP: _middle(np.diff(words)),
-        Order.CURVE: int((words[1:2] - words[:1])[0]),
-    }
+    steps = {Order.LEAST: 0, Order.STEP: _middle(words[1:] - words[:-1])}
+    if mode is Mode.INTEGERS:
+        steps[Order.GRID] = (int(words[-1]) - int(words[0])) // (len(words) - 1) & MASK
+    sample = words[_sample(words)]
     order = min(steps, key=lambda order: int(places(_reduced(sample, order, steps[order])).sum()))
     if order is Order.LEAST:
         return order, 0, 0, words
     return order, int(words[0]), steps[order], _reduced(words, order, steps[order])
 
 
+def _sample(words: Words) -> slice:
+    begin = max(0, (len(words) - SAMPLE) // 2)
+    return slice(begin, begin + SAMPLE)
+
+
 def _reduced(words: Words, order: Order, step: int) -> Words:
     if order is Order.LEAST:
         return words
-    left = words - words[:1] - np.arange(len(words), dtype=np.uint64) * np.uint64(step & 0xFFFF_FFFF_FFFF_FFFF)
-    for _ in range(order - Order.GRID):
-        left = np.diff(left, prepend=left[:1])
+    left = np.zeros_like(words)
+    if order is Order.STEP:
+        np.subtract(words[1:], words[:-1], out=left[1:])
+        left[1:] -= np.uint64(step)
+    else:
+        left += words - words[:1] - np.arange(len(words), dtype=np.uint64) * np.uint64(step)
     return _zigzag(left)
 
 
@@ -309,7 +312,10 @@ def unpack_integers(column: bytes) -> Integers:
 
 def _integers(column: bytes) -> tuple[Tokens, int, Integers, bytes]:
     """Return a column's tokens, power, the integers of its regular tokens, and its literals."""
-    order, table = Order(column[0] >> 3 & 3), TABLES[column[0] >> 5 & 3]
+    form = column[0] >> 3 & 15
+    if form % 4 >= len(Order) or form // 4 >= len(TABLES):
+        raise ValueError(f"expected a form of a column that is known, got {form}")
+    order, table = Order(form % 4), TABLES[form // 4]
     at, numbers = 1, []
     for _ in range(7):
         one, at = read_number(column, at)
@@ -335,7 +341,7 @@ def _integers(column: bytes) -> tuple[Tokens, int, Integers, bytes]:
     words = join(regular, column[at + size : middle], table)
     if order is not Order.LEAST:
         words = (words >> np.uint64(1)) ^ (np.uint64(0) - (words & np.uint64(1)))
-        for _ in range(order - Order.GRID):
+        if order is Order.STEP:
             words = words.cumsum()
         words += np.arange(len(words), dtype=np.uint64) * np.uint64(step) + np.uint64(first)
     if unit != 1:

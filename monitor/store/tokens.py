@@ -1,7 +1,7 @@
 """Unsigned integers of 64 bits as one byte each, which an entropy coder shortens, and the bits that it would not.
 
-A token is the number itself where it is small, else its highest bit's place with none to two of the bits below it; the
-bits still lower follow each other unchanged, the highest first. How much a token says is a table's choice.
+A token is the number itself where it is small, else its highest bit's place with the bit below it; the bits still lower
+follow each other unchanged, the highest first. How much a token says is a table's choice.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Table:
         return cls(direct, kept, np.array(least, dtype=np.uint64), np.array(below, dtype=np.int64))
 
 
-TABLES = tuple(Table.make(direct, kept) for direct, kept in ((0, 0), (3, 2), (4, 1), (7, 1)))
+TABLES = tuple(Table.make(direct, kept) for direct, kept in ((0, 0), (4, 1)))
 
 
 def places(words: Words) -> NDArray[np.int64]:
@@ -52,23 +52,27 @@ def places(words: Words) -> NDArray[np.int64]:
     return found
 
 
-def tokens_of(words: Words, table: Table) -> Tokens:
-    """Return the token of each word."""
-    at = places(words)
+def tokens_of(words: Words, at: NDArray[np.int64], table: Table) -> Tokens:
+    """Return the tokens of words whose highest bits have these places."""
     shift = np.maximum(at - table.kept, 0)
-    high = (words >> shift.view(np.uint64)).view(np.int64)
-    large = high + (((at - table.direct) << table.kept) + ((1 << table.direct) - (1 << table.kept)))
-    return np.where(at < table.direct, words.view(np.int64), large).astype(np.uint8)
+    tokens = (words >> shift.view(np.uint64)).view(np.int64)
+    tokens += (at - table.direct) << table.kept
+    tokens += (1 << table.direct) - (1 << table.kept)
+    if table.direct:
+        np.copyto(tokens, words.view(np.int64), where=at < table.direct)
+    else:
+        np.maximum(tokens, 0, out=tokens)
+    return tokens.astype(np.uint8)
 
 
-def best_table(words: Words, scale: float) -> int:
+def best_table(words: Words, at: NDArray[np.int64], scale: float) -> int:
     """Return which of TABLES makes words like these shortest, if there are `scale` times as many."""
     most, found = math.inf, 0
     for number, table in enumerate(TABLES):
-        tokens = tokens_of(words, table)
-        count = np.bincount(tokens)
+        count = np.bincount(tokens_of(words, at, table))
         used = count[count > 0]
-        bits = len(words) * math.log2(len(words)) - float((used * np.log2(used)).sum()) + int(table.below[tokens].sum())
+        bits = len(words) * math.log2(len(words)) - float((used * np.log2(used)).sum())
+        bits += float(count @ table.below[: len(count)])
         if (size := bits * scale + 5 * len(used)) < most:
             most, found = size, number
     return found
