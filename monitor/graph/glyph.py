@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -15,15 +16,15 @@ from monitor.graph.picture import Font, cell
 
 Coverage = NDArray[np.uint8]
 BUNDLED = Path(matplotlib.get_data_path(), "fonts", "ttf")
-# Fonts that Debian and others bring for what the bundled one lacks, in the order of preference.
+BOLD, NARROW = BUNDLED / "DejaVuSansMono-Bold.ttf", (BUNDLED / "DejaVuSansMono.ttf", BUNDLED / "DejaVuSans.ttf")
+FONTS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".local/share/fonts")
+# Fonts for what the bundled ones lack, in the order of preference: the beginnings of their files' names.
 FALLBACKS = (
-    Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"),
-    Path("/usr/share/fonts/opentype/ipafont-gothic/ipag.ttf"),
-    Path("/usr/share/fonts/truetype/fonts-japanese-gothic.ttf"),
-    Path("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"),
-    Path("/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf"),
-    Path("/usr/share/fonts/truetype/unifont/unifont.ttf"),
-)
+    "NotoSansMonoCJK", "NotoSansCJK", "SourceHanSans", "ipag.", "ipaexg.", "VL-Gothic-Regular", "TakaoGothic",
+    "NanumGothicCoding.", "NanumGothic.", "UnDotum.", "wqy-zenhei", "wqy-microhei", "DroidSansFallbackFull",
+    "NotoSans-Regular", "unifont",
+)  # fmt: skip
+WIDE = 0.95  # of two cells: how large a wide character is
 ASCENT = 0.97  # of the size: how far the base line lies below the top of the line
 
 # A font holds the glyph it drew last, so that one thread at a time may use the fonts.
@@ -58,12 +59,16 @@ def _glyph(character: str, font: Font, size: int) -> Coverage:
         face = _face(character, font)
         if face is None:
             return _missing(image)
-        face.set_size(font.size, 72)
+        # a wide one fills the cells of two letters
+        face.set_size(round(WIDE * image.shape[1]) if size > 1 else font.size, 72)
         face.set_text(character, 0.0, LoadFlags.FORCE_AUTOHINT)
         face.draw_glyphs_to_bitmap(antialiased=True)
         ink = np.asarray(face.get_image())
         descent = face.get_descent() / 64
-        left = face.load_char(ord(character), LoadFlags.FORCE_AUTOHINT).horiBearingX / 64
+        metrics = face.load_char(ord(character), LoadFlags.FORCE_AUTOHINT)
+    left = metrics.horiBearingX / 64
+    if size > 1:
+        left += max(0.0, (image.shape[1] - metrics.horiAdvance / 64) / 2)
     top = round(font.size * ASCENT) - (ink.shape[0] - round(descent))
     # a glyph that is higher than the line is moved into it, then cut
     top = max(0, min(top, font.line - ink.shape[0]))
@@ -83,17 +88,33 @@ def _missing(image: Coverage) -> Coverage:
 
 
 def _face(character: str, font: Font) -> FT2Font | None:
-    first = _open(BUNDLED / ("DejaVuSansMono-Bold.ttf" if font.bold else "DejaVuSansMono.ttf"))
+    first = _open(BOLD if font.bold else NARROW[0])
     code = ord(character)
     if first.get_char_index(code):
         return first
-    others = (_open(path) for path in (BUNDLED / "DejaVuSans.ttf", *_installed()))
+    others = (_open(path) for path in (NARROW[1], *_installed()))
     return next((face for face in others if face.get_char_index(code)), None)
 
 
 @lru_cache(maxsize=1)
 def _installed() -> tuple[Path, ...]:
-    return tuple(path for path in FALLBACKS if path.is_file())
+    """Find the fonts, once: reading these directories takes a few milliseconds."""
+    found: dict[str, Path] = {}
+    for root in FONTS:
+        for directory, _, files in os.walk(root):
+            for file in files:
+                if file.endswith((".ttf", ".ttc", ".otf")) and "Bold" not in file:
+                    name = next((name for name in FALLBACKS if file.startswith(name)), None)
+                    if name:
+                        found.setdefault(name, Path(directory, file))
+    return tuple(found[name] for name in FALLBACKS if name in found)
+
+
+def warm() -> None:
+    """Find and open the fonts, so that no picture waits for the file system."""
+    with _drawing:
+        for path in (*NARROW, *_installed()):
+            _open(path)
 
 
 @lru_cache(maxsize=16)

@@ -7,10 +7,12 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from monitor.batch import Floats
+from monitor.graph.data import Read, Track
+from monitor.graph.glyph import warm
 from monitor.graph.layout import layout
 from monitor.graph.model import Graph
 from monitor.graph.render import render
@@ -33,17 +35,26 @@ class Drawing:
     whole: bool
     tz: str
     zoom: float = 1.0
+    only: bool = False
+    peaks: Mapping[str, Floats] | None = None
+    tracks: Mapping[Read, Track] = field(default_factory=dict)
+    now: int | None = None
 
     def digest(self) -> bytes:
-        """Return what is the same for the same picture."""
+        """Return what is the same for the same picture; it stays so until its data change, whatever `now` is."""
         place = (
             self.key, self.start, self.end, self.step, self.width, self.height, self.title, self.whole, self.tz,
-            self.zoom,
+            self.zoom, self.only,
         )  # fmt: skip
-        found = hashlib.blake2b(repr(place).encode(), digest_size=16)
-        for name, values in self.series.items():
-            found.update(f"\0{name}\0{len(values)}\0".encode("utf-8", "surrogateescape"))
-            found.update(values.tobytes())
+        found = hashlib.blake2b(repr(place).encode("utf-8", "surrogateescape"), digest_size=16)
+        for part in (self.series, self.peaks or {}):
+            for name, values in part.items():
+                found.update(f"\0{name}\0{len(values)}\0".encode("utf-8", "surrogateescape"))
+                found.update(values.tobytes())
+            found.update(b"\0\0")
+        for read, track in self.tracks.items():
+            found.update(f"\0{read}\0{track.start}\0{track.step}\0".encode("utf-8", "surrogateescape"))
+            found.update(track.values.tobytes())
         return found.digest()
 
 
@@ -71,6 +82,7 @@ class Drawer:
         self._running: dict[bytes, asyncio.Future[Picture]] = {}
         self._kept: OrderedDict[bytes, Picture] = OrderedDict()
         self._bytes = 0
+        self._thread.submit(warm)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -118,7 +130,7 @@ def picture(drawing: Drawing) -> Picture:
         layout(
             drawing.graph, drawing.series, start=drawing.start, end=drawing.end, step=drawing.step,
             width=drawing.width, height=drawing.height, title=drawing.title, whole=drawing.whole, tz=drawing.tz,
-            zoom=drawing.zoom,
+            zoom=drawing.zoom, only=drawing.only, peaks=drawing.peaks, tracks=drawing.tracks, now=drawing.now,
         )
     )  # fmt: skip
     return Picture(png, hashlib.blake2b(png, digest_size=12).hexdigest())
