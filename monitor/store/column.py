@@ -30,11 +30,14 @@ from monitor.store.tokens import (
 
 Integers = NDArray[np.int64]
 
-MOST_ROWS = 1 << 20
+MOST_ROWS = 1 << 17
 """A column of more rows is neither packed nor believed."""
-MARKS = np.array([0xFFF8 << 48, 0x7FF8 << 48, 0x7FF8_0000_0000_DEAD], dtype=np.uint64)
-"""The NaNs that are one token: what processors make, unknown, not reported."""
-LITERAL = SPECIAL + len(MARKS)
+MARKS = (0x7FF8 << 48, 0xFFF8 << 48, 0x7FF8_0000_0000_DEAD)
+"""The NaNs that are one token: unknown, what processors make, not reported."""
+ZERO = SPECIAL + len(MARKS)
+"""0.0 among floats: so far from all other floats that it would make their range large."""
+LITERAL = ZERO + 1
+"""A value that stands behind the others, as it is."""
 MASK = (1 << 64) - 1
 SAMPLE = 384
 EXACT = 2.0**53
@@ -88,7 +91,7 @@ def pack_floats(values: Floats, seconds: Floats | None) -> bytes:
         return bytes([Mode.CONSTANT]) + number(len(bits)) + word.to_bytes(8, "big").rstrip(b"\0")
     tokens = np.zeros(len(bits), dtype=np.uint8)
     for place, mark in enumerate(MARKS):
-        tokens[bits == mark] = SPECIAL + place
+        tokens[bits == np.uint64(mark)] = SPECIAL + place
     regular = np.flatnonzero(tokens == 0)
     found = []
     for mode, divisor in ((Mode.DECIMALS, None), (Mode.COUNTS, seconds)):
@@ -98,6 +101,8 @@ def pack_floats(values: Floats, seconds: Floats | None) -> bytes:
             if not exceptions:
                 break
     else:
+        tokens[bits == 0] = ZERO
+        regular = np.flatnonzero(tokens < SPECIAL)
         found.append(_column(Mode.FLOATS, 0, _ordered(bits[regular].view(np.int64)), tokens, regular, b""))
     return min(filter(None, found), key=len)
 
@@ -292,7 +297,7 @@ def unpack_floats(column: bytes, seconds: Floats | None) -> Floats:
             values /= seconds[regular]
     if not special:
         return values
-    out = np.empty(len(tokens))
+    out = np.zeros(len(tokens))
     out[regular] = values
     words = out.view(np.uint64)
     for place, mark in enumerate(MARKS):

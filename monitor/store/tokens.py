@@ -16,7 +16,7 @@ Words = NDArray[np.uint64]
 Tokens = NDArray[np.uint8]
 
 ONE = np.uint64(1)
-SPECIAL = 252
+SPECIAL = 248
 """Tokens from here on are free for the caller."""
 
 
