@@ -73,6 +73,56 @@ async def test_width_and_height_are_those_of_the_whole_picture(tmp_path: Path) -
         assert (await image(client, "/graph_global", target="cpu", width=1000, height=400)).size == (1000, 400)
 
 
+@pytest.mark.parametrize(("zoom", "size"), [("1", (580, 203)), ("1.5", (870, 304)), ("4", (2320, 812))])
+async def test_zoom_enlarges_everything(tmp_path: Path, zoom: str, size: tuple[int, int]) -> None:
+    async with serving(tmp_path) as (client, _):
+        assert (await image(client, "/graph_global", target="cpu", zoom=zoom)).size == size
+        query = {"address": OWN, "plugin_identifier": "loadavg", "graph": "load", "full": "1"}
+        assert (await image(client, "/graph", **query, zoom=zoom)).size == size
+
+
+@pytest.mark.parametrize("word", ["only", "graph_only"])
+async def test_a_thumbnail_is_the_plot_alone(tmp_path: Path, word: str) -> None:
+    async with serving(tmp_path) as (client, parts):
+        filled(parts)
+        size: dict[str, str] = {"width": "120", "height": "48", word: "1"}
+        found = await image(client, "/graph_global", target="loadavg", start="-4h", **size)
+        assert found.size == (120, 48)
+        assert green(found) > 500
+        query = {"address": OWN, "plugin_identifier": "loadavg", "graph": "load", **size}
+        assert (await image(client, "/graph", **query)).size == (120, 48)
+
+
+async def test_the_largest_pictures_are_drawn_and_a_plot_leaves_room_for_what_is_around_it(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, _):
+        largest = {"width": "4000", "height": "2000"}
+        assert (await image(client, "/graph_global", target="cpu", **largest)).size == (4000, 2000)
+        query = {"address": OWN, "plugin_identifier": "loadavg", "graph": "load"}
+        for name, pixels in largest.items():
+            found = await problem(client, "/graph", 400, **query, **{name: pixels})
+            assert found["parameter"] == name
+            most = found["detail"].partition(" to ")[2].partition(" ")[0]
+            assert 0.9 * int(pixels) < int(most) < int(pixels)
+            assert getattr(await image(client, "/graph", **query, **{name: most}), name) == int(pixels)
+
+
+def pink(found: Image.Image) -> int:
+    colours = found.convert("RGB").getcolors(1 << 24)
+    return sum(count for count, colour in colours if colour == (255, 0, 255))
+
+
+async def test_a_week_and_more_show_peaks(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, parts):
+        parts.fill(LOAD, {name: lambda i: 9.0 if i % 60 == 7 else 1.0 for name in ("01", "05", "15")}, 8 * 1440)
+        query = {"address": OWN, "plugin_identifier": "loadavg", "graph": "load"}
+        custom = {"term": "custom", "from": "-8d", "to": "now"}
+        for more in ({"term": "week"}, {"term": "month"}, custom):
+            assert pink(await image(client, "/graph", **query, **more)) > 20
+        assert pink(await image(client, "/graph", **query, term="3days")) == 0
+        assert pink(await image(client, "/graph_global", target="loadavg", step="30m", start="-8d")) > 20
+        assert pink(await image(client, "/graph_global", target="loadavg", step="30m", start="-2d")) == 0
+
+
 @pytest.mark.parametrize(
     ("query", "status", "parameter", "allowed"),
     [
@@ -87,6 +137,14 @@ async def test_width_and_height_are_those_of_the_whole_picture(tmp_path: Path) -
         ({"target": "cpu", "width": "1"}, 400, "width", None),
         ({"target": "cpu", "height": "2001"}, 400, "height", None),
         ({"target": "cpu", "height": "x"}, 400, "height", None),
+        ({"target": "cpu", "width": "2001", "zoom": "2"}, 400, "width", None),
+        ({"target": "cpu", "height": "501", "zoom": "4"}, 400, "height", None),
+        ({"target": "cpu", "zoom": "0.5"}, 400, "zoom", None),
+        ({"target": "cpu", "zoom": "4.1"}, 400, "zoom", None),
+        ({"target": "cpu", "zoom": "nan"}, 400, "zoom", None),
+        ({"target": "cpu", "only": "yes"}, 400, "only", "1"),
+        ({"target": "cpu", "graph_only": "2"}, 400, "graph_only", "0"),
+        ({"target": "cpu", "only": "1", "width": "39"}, 400, "width", None),
         ({"target": "cpu", "start": "-900y"}, 400, "step", None),
     ],
 )
