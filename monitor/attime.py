@@ -165,6 +165,7 @@ class _Parser:
         self._zone = here.tzinfo
         self._place = 0
         self._word = ""
+        self._days = 0
         self._next()
 
     def parse(self) -> _Time:
@@ -231,8 +232,8 @@ class _Parser:
         return _Time(self._here) if word == "now" else _Time(self._here, word, along=True)
 
     def _lost_plus(self, word: str) -> bool:
-        """Say whether an offset without its sign follows; that of `now` must name its unit."""
-        if not self._word.isdigit() or word == "epoch":
+        """Say whether a blank and an offset without its sign follow; that of `now` must name its unit."""
+        if not self._word.isdigit() or word == "epoch" or self._text[self._place - 1] != " ":
             return False
         place = self._place
         unit = self._next()
@@ -282,12 +283,11 @@ class _Parser:
     def _day(self, at: datetime) -> datetime:
         """Read a day, if one follows, and put it in."""
         word = self._word
-        if word in DAYS:
+        if word in DAYS or word in WEEKDAYS:
             self._next()
-            return at + timedelta(days=DAYS[word])
-        if word in WEEKDAYS:
-            self._next()
-            return at + timedelta(days=WEEKDAYS[word] - at.isoweekday() % 7)
+            # Not `at` itself: as in rrdtool, months that follow count from today's month.
+            self._days = DAYS[word] if word in DAYS else WEEKDAYS[word] - at.isoweekday() % 7
+            return at
         if word in MONTHS:
             self._next()
             day = self._number("the day of the month should follow month name")
@@ -327,6 +327,8 @@ class _Parser:
         full = year + (2000 if year < 38 else 1900 if year <= 138 else 0)
         if full < 1970:
             raise ValueError("won't handle dates before epoch (01/01/1970), sorry")
+        if full > 9999:
+            raise ValueError(f"{year} is beyond the year 9999")
         try:
             return at.replace(year=full, month=month, day=day)
         except ValueError:
@@ -334,6 +336,7 @@ class _Parser:
 
     def _finish(self, parsed: _Time, *, signed: bool = True) -> _Time:
         """Read the offsets; nothing may follow them. Unless `signed`, the first may lack its sign."""
+        parsed.offset.days += self._days
         sign, before = "+", ""
         while self._word in ("+", "-") or (self._word.isdigit() and not signed):
             signed = False
