@@ -11,7 +11,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.graph.layout import layout
-from monitor.graph.model import Area, Graph, Item, Line, Stack
+from monitor.graph.model import (
+    Align,
+    Area,
+    Comment,
+    Element,
+    Graph,
+    HorizontalRule,
+    Line,
+    Stack,
+    Tick,
+    VerticalRule,
+)  # fmt: skip
 from monitor.graph.picture import Font, Picture, Rect, cells, shortened
 from monitor.graph.render import render
 
@@ -22,10 +33,41 @@ LIMITS = st.none() | st.sampled_from([0.0, 1.0, 100.0, -10.0, 1e12]) | st.floats
 COLUMNS = ("Cur", "Ave", "Max", "Min", "Current", "Average", "Maximum", "Minimum")
 
 
+ENDINGS = st.sampled_from(["", "", "l", "r", "c", "j", "n", "s", "g"])
+PLACES = st.sampled_from([0.0, 5.0, -3.0, 1e9, math.nan, math.inf, 1_000_000_000.0])
+
+
+@st.composite
+def elements(draw: st.DrawFn, number: int, written: bool) -> Element:
+    legend, value = draw(WORDS), f"s{number % 3}"
+    ending = draw(ENDINGS) if written else ""
+    common: dict[str, Any] = {"visible": draw(st.sampled_from([True, True, False])), "ending": ending}
+    dashes = draw(st.sampled_from([(), (), (5,), (3, 2), (0, 0), (1, 2, 3)]))
+    match draw(st.integers(0, 9 if written else 7)):
+        case 0 | 1:
+            return Area(value, legend, **common)
+        case 2 | 3:
+            return Stack(value, legend, **common)
+        case 4:
+            return Line(value, legend, width=draw(st.sampled_from([1, 2, 0.5, 30])), dashes=dashes, **common)
+        case 5:
+            return Line(value, legend, stacked=True, dash_offset=3, dashes=dashes, **common)
+        case 6:
+            return Tick(value, legend, fraction=draw(st.sampled_from([0.1, -0.2, 0, 1, 7])), ending=ending)
+        case 7:
+            return draw(st.sampled_from([HorizontalRule, VerticalRule]))(
+                draw(PLACES), legend, dashes=dashes, ending=ending
+            )
+        case 8:
+            return Align(draw(st.sampled_from(["left", "right", "centre", "justified"])))
+        case _:
+            return Comment(draw(WORDS), ending=ending)
+
+
 @st.composite
 def questions(draw: st.DrawFn) -> dict[str, Any]:
-    kinds = draw(st.lists(st.sampled_from([Area, Stack, Line]), max_size=7))
-    items: list[Item] = [kind(f"s{i % 3}", draw(WORDS)) for i, kind in enumerate(kinds)]
+    written = draw(st.booleans())
+    items = [draw(elements(i, written)) for i in range(draw(st.integers(0, 7)))]
     lower, upper = draw(LIMITS), draw(LIMITS)
     if lower is not None and upper is not None and lower > upper:
         lower, upper = upper, lower
@@ -54,6 +96,7 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
         "width": draw(st.integers(40, 1400) | st.just(580)),
         "height": draw(st.integers(20, 700) | st.just(203)),
         "whole": draw(st.booleans()),
+        "only": draw(st.sampled_from([False, False, False, True])),
         "tz": draw(st.sampled_from(ZONES)),
         "zoom": draw(st.sampled_from([1.0, 1.0, 1.5, 2.0])),
         "peaks": draw(st.sampled_from([None, series])),

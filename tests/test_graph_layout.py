@@ -15,7 +15,7 @@ import pytest
 
 from monitor.graph.expr import Name
 from monitor.graph.layout import layout
-from monitor.graph.model import Area, Graph, Line, Stack
+from monitor.graph.model import Align, Area, Comment, Graph, HorizontalRule, Line, Stack, Tick, VerticalRule
 from monitor.graph.picture import Fill, Picture, Stroke
 
 GOLDEN = Path(__file__).parent / "cases" / "graph"
@@ -36,6 +36,43 @@ BOTH_WAYS = Graph("both", "Out above, in below", Area("tx", "out"), Area(-1 * Na
 TEMPERATURE = Graph("temperature", "Temperature", Line("inlet"), unit="°C", lower=None)
 CLASSES = Graph("files", "Files by size", *(Stack(f"c{i}", f"~{2**i} KB") for i in range(12)), unit="files")
 
+CLASSES_26 = Graph("files", "Files by size", *(Stack(f"c{i}", f"~{2**i} KB") for i in range(26)), unit="files")
+WRITTEN = Graph(
+    "written",
+    "Written",
+    Area("a", "Used     ", "00cc00"),
+    Comment("Cur:  12.3 M"),
+    Comment("Max: 123.4 M", ending="l"),
+    Line("b", "Predicted", "ff0000", width=2, dashes=(5, 3)),
+    Comment("Cur:   1.3 M"),
+    Comment("Max:  23.4 M", ending="l"),
+    Area("a", "", "ffffff", visible=False),
+    Line("a", "twice    ", "0000ff", stacked=True, ending="n"),
+    Tick("t", "failures", "cc00cc80", fraction=0.15),
+    Tick("t", "from above", "ffaa00", fraction=-0.05, ending="n"),
+    HorizontalRule(60e6, "limit", "ff0000", dashes=(2, 2)),
+    HorizontalRule(6e9, "hidden", "ff0000"),
+    VerticalRule(END - 5 * HOUR, "deploy", "0000ff", ending="l"),
+    VerticalRule(END + 5 * HOUR, "later", "0000ff", ending="l"),
+    Comment("left", ending="l"),
+    Comment("", ending="u"),
+    Comment("right", ending="r"),
+    Comment("", ending="s"),
+    Comment("centred", ending="c"),
+    Comment("spread"),
+    Comment("over"),
+    Comment("the line", ending="j"),
+    Comment("joined  ", ending="g"),
+    Comment("to this", ending="l"),
+    Align("right"),
+    *(Comment(f"word {i}") for i in range(15)),
+    unit="bytes",
+)
+RULES = Graph(
+    "rules", "Rules", Line("a", "used", "00cc00"), Tick("t", "failures"), HorizontalRule(40e6, "limit"),
+    HorizontalRule(6e9, "hidden"), VerticalRule(END - 5 * HOUR, "deploy"),
+)  # fmt: skip
+
 
 def wave(count: int, low: float, high: float, turns: float = 1.0) -> np.ndarray:
     return low + (high - low) * (0.5 - 0.5 * np.cos(np.arange(count) / count * 2 * math.pi * turns))
@@ -49,6 +86,12 @@ def gap(series: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     for values in series.values():
         values[len(values) // 3 : len(values) // 2] = np.nan
     return series
+
+
+def marked(count: int) -> dict[str, np.ndarray]:
+    ticks = np.zeros(count)
+    ticks[100:104], ticks[200], ticks[250] = 1, -5, math.nan
+    return {"a": wave(count, 10e6, 40e6), "b": wave(count, 20e6, 50e6), "t": ticks}
 
 
 def single(count: int) -> dict[str, np.ndarray]:
@@ -112,6 +155,15 @@ CASES = {
     ),
     "small": Case(TRAFFIC, traffic(144), DAY // 2, 300, {"width": 205, "height": 175}),
     "zoomed": Case(TRAFFIC, traffic(396), 33 * HOUR, 300, {"zoom": 2}),
+    "thumbnail": Case(TRAFFIC, traffic(396), 33 * HOUR, 300, {"only": True, "width": 120, "height": 50}),
+    "thumbnail_without_data": Case(TRAFFIC, {}, 33 * HOUR, 300, {"only": True, "width": 120, "height": 50}),
+    "stack_of_26": Case(CLASSES_26, {f"c{i}": wave(48, 0, 1000 * (i + 1)) for i in range(26)}, DAY, 1800),
+    "stack_of_26_wide": Case(
+        CLASSES_26, {f"c{i}": wave(48, 0, 1000 * (i + 1)) for i in range(26)}, DAY, 1800, {"width": 1200, "height": 400}
+    ),
+    "written": Case(WRITTEN, marked(288), DAY, 300),
+    "written_and_zoomed": Case(WRITTEN, marked(288), DAY, 300, {"zoom": 1.5}),
+    "rules": Case(RULES, marked(288), DAY, 300),
     "long_title": Case(TRAFFIC, traffic(288), DAY, 300, {"title": "配信サーバー traffic " + "of a long name " * 9}),
 }
 
@@ -132,6 +184,8 @@ def describe(picture: Picture) -> Iterator[str]:
         x, y = shape.points[:, 0], shape.points[:, 1]
         known = np.isfinite(y)
         kind = "fill" if isinstance(shape, Fill) else f"line {shape.width:g}px"
+        if isinstance(shape, Stroke) and shape.dashes:
+            kind += f" dashed {shape.dashes}"
         yield (
             f"{kind} {shape.colour} of {len(y)} points ({len(y) - known.sum()} in gaps): "
             f"x {x[known].min():.1f}..{x[known].max():.1f}, y {y[known].min():.1f}..{y[known].max():.1f}, "
@@ -300,3 +354,75 @@ def test_what_cannot_be_drawn_is_refused_with_the_reason(wrong: dict[str, Any], 
     asked: dict[str, Any] = {"start": 0, "end": 60, "step": 60, "width": 580, "height": 203} | wrong
     with pytest.raises(ValueError, match=said):
         layout(TRAFFIC, {}, **asked)
+
+
+def drawn(*items: Any, count: int = 10, **more: Any) -> Picture:
+    series = {"a": np.full(count, 2.0), "b": np.full(count, 3.0)}
+    options = {"width": 580, "height": 203} | more
+    return layout(Graph("g", "", *items, upper=10), series, start=0, end=60 * count, step=60, **options)
+
+
+def rows_of(picture: Picture, number: int) -> list[float]:
+    """Return the values between which a shape lies."""
+    y = picture.shapes[number].points[:, 1]
+    return [value_at(picture, edge) for edge in (np.nanmax(y), np.nanmin(y))]
+
+
+def test_a_line_stands_on_what_it_is_stacked_on() -> None:
+    picture = drawn(Area("a"), Line("b", stacked=True), Line("a", stacked=True), Line("a"))
+    assert [rows_of(picture, i)[1] for i in range(4)] == pytest.approx([2, 5, 7, 2], abs=0.1)
+
+
+def test_an_invisible_item_carries_what_stands_on_it() -> None:
+    picture = drawn(Line("a", "", "ffffff", visible=False), Stack("b", "span"))
+    assert len(picture.shapes) == 1
+    assert rows_of(picture, 0) == pytest.approx([2, 5], abs=0.1)
+    assert [text.text for text in picture.texts if text.text in ("a", "span")] == ["span"]
+
+
+@pytest.mark.parametrize(("width", "zoom", "pixels"), [(1, 1, 1), (2, 1, 2), (3, 2, 6), (1, 1.5, 2), (2.5, 2, 5)])
+def test_a_lines_thickness_grows_with_the_zoom(width: float, zoom: float, pixels: float) -> None:
+    (shape,) = drawn(Line("a", width=width), zoom=zoom).shapes
+    assert isinstance(shape, Stroke)
+    assert shape.width == pixels
+
+
+def test_ticks_stand_at_buckets_that_are_neither_zero_nor_unknown() -> None:
+    series = {"a": np.array([0.0, 1.0, math.nan, -2.0])}
+    graph = Graph("g", "", Tick("a", fraction=0.25), Tick("a", fraction=-0.5), lower=None)
+    picture = layout(graph, series, start=0, end=240, step=60, width=580, height=203)
+    plot = picture.plot
+    for shape, top, bottom in zip(
+        picture.shapes,
+        (plot.bottom - plot.height / 4, plot.top),
+        (plot.bottom, plot.top + plot.height / 2),
+        strict=True,
+    ):
+        x, y = shape.points[:, 0], shape.points[:, 1]
+        assert sorted(set(x)) == pytest.approx([plot.left + plot.width * part / 4 for part in (1, 2, 3, 4)], abs=0.6)
+        assert sorted(set(y)) == pytest.approx([top, bottom], abs=0.6)
+
+
+def test_rules_cross_the_plot_where_they_stand_and_only_there() -> None:
+    picture = drawn(Line("a"), HorizontalRule(5), VerticalRule(300), HorizontalRule(11), VerticalRule(601))
+    _, level, upright = picture.shapes
+    assert [value_at(picture, y) for y in level.points[:, 1]] == pytest.approx([5, 5], abs=0.1)
+    assert level.points[:, 0].tolist() == [picture.plot.left, picture.plot.right]
+    middle = picture.plot.left + picture.plot.width / 2
+    assert upright.points[:, 0] == pytest.approx([middle, middle], abs=1)
+
+
+def test_a_rule_that_is_not_shown_is_not_in_the_legend() -> None:
+    picture = drawn(Line("a", "line"), HorizontalRule(5, "in"), HorizontalRule(11, "out"), VerticalRule(601, "late"))
+    assert [text.text for text in picture.texts if text.text in ("line", "in", "out", "late")] == ["line", "in"]
+
+
+def test_a_picture_grows_with_what_is_written_below_it() -> None:
+    heights = [drawn(Line("a"), *(Comment("x", ending="l") for _ in range(lines))).height for lines in (3, 8, 20)]
+    assert heights[0] == 203
+    assert heights[0] < heights[1] < heights[2]
+
+
+def test_colours_that_come_again_are_lighter_or_darker() -> None:
+    picture = drawn(*(Stack("a") for _ in range(26)))
+    assert len({row.colour for row in picture.legend}) == 26

@@ -200,6 +200,10 @@ def _edges(at: Places, axis: ValueAxis, width: int, height: int, tick: int) -> l
         Box(Rect(0, height - 1, width, height), EDGE),
         Box(Rect(0, 0, 1, height), EDGE),
         Box(Rect(width - 1, 0, width, height), EDGE),
+    ]
+    if plot == (0, 0, width, height):
+        return boxes
+    boxes += [
         Box(Rect(plot.left - 1, plot.top - 1, plot.right + 1, plot.top), EDGE),
         Box(Rect(plot.right, plot.top - 1, plot.right + 1, plot.bottom + 1), EDGE),
         Box(Rect(plot.left - 1, plot.top - 1, plot.left, plot.bottom + 1), AXIS),

@@ -57,8 +57,9 @@ def pieces(graph: Graph, drawn: Sequence[Drawn], words: Sequence[str], hidden: f
             found.append(Piece(_clean(next(texts, ""), element.ending), element.ending, None, side))
         elif isinstance(element, Item):
             number, one = next(items)
-            text = "" if number in hidden else _clean(one.row.legend, element.ending)
-            colour = one.colour if text and element.visible else None
+            shown = element.visible and number not in hidden
+            text = _clean(one.row.legend, element.ending) if shown else ""
+            colour = one.colour if text else None
             found.append(Piece(text, element.ending, colour, side))
     return found
 
