@@ -100,25 +100,27 @@ def low_bits(words: Words, tokens: Tokens, table: Table) -> bytes:
     return out.astype(">u8").tobytes()[: (total + 7) >> 3]
 
 
-def size_of_bits(tokens: Tokens, table: Table) -> int:
-    """Return how many bytes `low_bits` gave for these tokens."""
-    return (int(table.below[tokens].sum()) + 7) >> 3
-
-
-def join(tokens: Tokens, bits: bytes, table: Table) -> Words:
-    """Return the words; `bits` are as many as `size_of_bits` says."""
-    least, below = table.least[tokens], table.below[tokens]
-    if not bits:
-        return least
+def join(tokens: Tokens, bits: bytes, table: Table) -> tuple[Words, bytes]:
+    """Return the words, and what is left of the bits; ValueError when there are too few."""
+    index = tokens.astype(np.intp)
+    least, below = table.least.take(index), table.below.take(index)
     ends = below.cumsum()
+    size = (int(ends[-1]) + 7) >> 3 if len(ends) else 0
+    if size > len(bits):
+        raise ValueError(f"expected {size} bytes of bits, got {len(bits)}")
+    if not size:
+        return least, bits
+    buffer = bits[:size] + bytes(9)
+    windows = np.ndarray((size + 2,), dtype=">u8", buffer=buffer, strides=(1,))
     begins = ends - below
-    buffer = bits + bytes(9)
-    windows = np.ndarray((len(bits) + 2,), dtype=">u8", buffer=buffer, strides=(1,))
     at = begins >> 3
-    offset = (begins & 7).astype(np.uint64)
-    value = windows[at].astype(np.uint64) << offset
+    begins &= 7
+    offset = begins.view(np.uint64)
+    value = windows.take(at).astype(np.uint64)
+    value <<= offset
     if int(below.max()) > 57:
-        rest = np.frombuffer(buffer, np.uint8)[at + 8].astype(np.uint64)
+        rest = np.frombuffer(buffer, np.uint8).take(at + 8).astype(np.uint64)
         value |= rest >> (np.uint64(8) - offset)
-    found: Words = least + (value >> (64 - below).view(np.uint64))
-    return found
+    value >>= (64 - below).view(np.uint64)
+    value += least
+    return value, bits[size:]
