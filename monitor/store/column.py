@@ -90,7 +90,7 @@ def write(column: Column, regular: Places) -> bytes:
     own = tokens_of(words, at, table)
     tokens[regular] = own
     body = tokens.tobytes()
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -15, 8, zlib.Z_FILTERED)
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -15, 8, zlib.Z_RLE)  # as short as the others, and twice as quick
     deflated = deflate.compress(body) + deflate.flush()
     if short := len(deflated) < len(body):
         body = deflated
@@ -180,10 +180,10 @@ def _reduce(words: Words, *, lines: bool) -> tuple[Order, int, int, Words]:
     """Return how the words become small: the order, its first and step, and what is left of them."""
     if len(words) < 4:
         return Order.LEAST, 0, 0, words
-    steps = {Order.LEAST: 0, Order.STEP: _middle(words[1:] - words[:-1])}
+    sample = words[_sample(words)]
+    steps = {Order.LEAST: 0, Order.STEP: _middle(sample[1:] - sample[:-1])}
     if lines:
         steps[Order.GRID] = (int(words[-1]) - int(words[0])) // (len(words) - 1) & MASK
-    sample = words[_sample(words)]
     order = min(steps, key=lambda order: int(places(_reduced(sample, order, steps[order])).sum()))
     if order is Order.LEAST:
         return order, 0, 0, words

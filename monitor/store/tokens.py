@@ -80,23 +80,25 @@ def best_table(words: Words, at: NDArray[np.int64], scale: float) -> int:
 
 def low_bits(words: Words, tokens: Tokens, table: Table) -> bytes:
     """Return the bits that the tokens do not hold, one after the other."""
-    below = table.below[tokens]
+    index = tokens.astype(np.intp)
+    below = table.below.take(index)
     ends = below.cumsum()
     total = int(ends[-1]) if len(ends) else 0
     if not total:
         return b""
     begins = ends - below
-    value = words - table.least[tokens]
-    out = np.zeros((total >> 6) + 2, dtype=np.uint64)
-    room = 64 - (begins & 63) - below  # bits left in the first word, negative when a part goes to the next one
+    value = words - table.least.take(index)
     at = begins >> 6
-    split = room < 0
-    if split.any():
-        over = np.where(split, -room, 0).view(np.uint64)
-        np.bitwise_or.at(out, at, np.where(split, value >> over, value << np.maximum(room, 0).view(np.uint64)))
-        np.bitwise_or.at(out, at[split] + 1, value[split] << (64 + room[split]).view(np.uint64))
-    else:
-        np.bitwise_or.at(out, at, value << room.view(np.uint64))
+    room = 64 - (begins & 63) - below  # bits left in the word, negative when a part goes to the next one
+    first = value << np.maximum(room, 0).view(np.uint64)
+    split = np.flatnonzero(room < 0)
+    over = room.take(split)
+    first[split] = value.take(split) >> (-over).view(np.uint64)
+    heads = np.flatnonzero(np.concatenate(([True], at[1:] != at[:-1])))
+    out = np.zeros((total >> 6) + 2, dtype=np.uint64)
+    out[at.take(heads)] = np.bitwise_or.reduceat(first, heads)
+    # only one value goes beyond the end of a word
+    out[at.take(split) + 1] |= value.take(split) << (64 + over).view(np.uint64)
     return out.astype(">u8").tobytes()[: (total + 7) >> 3]
 
 
