@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ import asyncpg
 
 from monitor.handler import (
     Block,
+    Cells,
     Cursor,
     DeliveryError,
     Points,
     Refused,
+    Retention,
     Seconds,
     Series,
     Source,
@@ -32,17 +34,20 @@ from monitor.handler import (
     StoreUnusableError,
     option,
 )
-from monitor.store import interning, reader
+from monitor.store import interning, newest, reader, sizes
+from monitor.store.builder import Builder
+from monitor.store.classes import Classes
 from monitor.store.embedded import Embedded
 from monitor.store.identities import Identities
 from monitor.store.migrate import migrate
 from monitor.store.partitions import Partitions
 from monitor.store.session import AWAY, WRONG, Session, place, reason
-from monitor.store.writer import CLASS, Stats, Writer
+from monitor.store.writer import Stats, Writer
 
 log = logging.getLogger("monitor.store")
 
 MAINTENANCE = 300.0
+BUILDING = 60.0
 SOON = 10.0
 WATCHED = 1.0
 RECOVERY = 600.0
@@ -56,21 +61,27 @@ class PostgreSQLHandler(Store):
     postgres_bin: Path | None = option(None, "directory of the embedded server's programs")
     postgres_user: str = option("", "user that the embedded server runs as when started as root")
     start_wait: Seconds = option(Seconds(30), "wait this long for the database at the start", min=1, max=3600)
-    retention: Seconds = option(Seconds(2 * 86400), "keep collected rows for this long", min=3600)
     batch: int = option(200_000, "store at most about this many values at once", min=1, max=1_000_000)
     timeout: Seconds = option(Seconds(60), "give up a write after this long, and try again", min=0.1, max=600)
     close_timeout = 12.0
 
     def __init__(self, *arguments: Any, clock: Callable[[], float] = time.time, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.partitions = Partitions({CLASS: float(self.retention)})
+        self.partitions = Partitions()
+        self.classes = Classes()
         self.server: Embedded | None = None
+        self.sizes: dict[tuple[str, str], sizes.Size] = {}
+        """The disk space of each class' tiers, as measured last."""
         self._clock = clock
-        self._writer = Writer(Identities(), self.partitions, clock=clock)
+        self._writer = Writer(Identities(), self.partitions, self.classes, clock=clock)
+        self.builder = Builder(
+            self._writer, self.partitions, self.classes, reading=lambda: self._opened().reader(), writing=self._writing
+        )
         self._session: Session | None = None
-        self._maintenance: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._ended = False
         self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
 
     @property
     def stats(self) -> Stats:
@@ -85,15 +96,34 @@ class PostgreSQLHandler(Store):
         await self.check_schema()
         async with self._writing() as connection:
             self._writer.identities = await Identities.load(connection)
-            await self.partitions.load(connection)
+            await self._apply(connection)
             await self.partitions.make_ahead(connection, self._clock())
-        self._maintenance = asyncio.create_task(self._maintain(), name="store maintenance")
+            self._writer.closed = {
+                kept: max(at for (one, _), at in self.classes.built.items() if one == kept)
+                for kept in {kept for kept, _ in self.classes.built}
+            }
+        self._tasks = [
+            asyncio.create_task(self._repeat("maintenance", self._care, MAINTENANCE), name="store maintenance"),
+            asyncio.create_task(self._repeat("building", self.build, BUILDING), name="store building"),
+        ]
+
+    def keep(self, retention: Retention) -> None:
+        super().keep(retention)
+        self._changed.set()
+
+    async def _apply(self, connection: asyncpg.Connection) -> None:
+        """Keep what is to be kept from now on."""
+        self._changed.clear()
+        trees = await self.classes.sync(connection, self.retention)
+        await self.partitions.load(connection, trees)
+        await interning.set_classes(connection, self.known, self.classes)
 
     async def close(self) -> None:
-        if self._maintenance is not None:
-            self._maintenance.cancel()
-            await asyncio.wait({self._maintenance})
-            self._maintenance = None
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
+            self._tasks = []
             with contextlib.suppress(DeliveryError, asyncpg.PostgresError, *AWAY):
                 # Failing that, the rows themselves tell at the next start who was seen.
                 async with asyncio.timeout(3), self._writing() as connection:
@@ -155,7 +185,7 @@ class PostgreSQLHandler(Store):
         except asyncpg.UndefinedTableError as error:
             # A partition that somebody else dropped: made again at the next try.
             async with self._writing() as connection:
-                await self.partitions.load(connection)
+                await self._apply(connection)
             raise DeliveryError(reason(error)) from error
         except AWAY as error:
             raise DeliveryError(f"the database does not answer: {reason(error)}") from error
@@ -173,12 +203,23 @@ class PostgreSQLHandler(Store):
 
     async def read(self, source: Source, names: Sequence[str], start: float, end: float) -> dict[str, Points]:
         async with self._opened().reader() as connection:
-            return await reader.read(connection, self.known, source, names, start, end)
+            return await reader.read(connection, self.known, self.partitions, source, names, start, end)
+
+    def built(self, source: Source, step: int) -> float:
+        return self.classes.built.get((self.classes.of(source), step), 0.0)
+
+    async def read_cells(
+        self, source: Source, names: Sequence[str], step: int, start: float, end: float
+    ) -> dict[str, Cells]:
+        async with self._opened().reader() as connection:
+            return await reader.read_cells(connection, self.known, self.partitions, source, names, step, start, end)
 
     async def latest(self, sources: Sequence[Source]) -> dict[Series, tuple[float, float]]:
         """As the store says; who wants a hundred thousand series asks in parts, for a dict that big grows in leaps."""
+        now = self._clock()
+        after = {tree.kept: now - tree.keep for tree in self.partitions.trees.values() if tree.step is None}
         async with self._opened().reader() as connection:
-            return await reader.latest(connection, self.known, sources, self._clock() - float(self.retention))
+            return await newest.latest(connection, self.known, self.partitions, sources, after)
 
     async def healthy(self) -> str | None:
         try:
@@ -191,41 +232,52 @@ class PostgreSQLHandler(Store):
     async def maintain(self) -> None:
         """Make partitions ahead, drop old ones, write down who was seen when, and let go of who was not."""
         now = self._clock()
-        async with self._opened().pool.acquire() as connection:
+        async with self._opened().reader() as connection:
             await self.partitions.make_ahead(connection, now)
-            await self.partitions.drop_old(connection, now)
+            await self.partitions.drop_old(connection, now, self.classes.needed)
+            self.sizes = await sizes.measured(connection, self.partitions)
         async with self._writing() as connection:
             await interning.keep_seen(connection, self.known)
         more = 1
         while more:
             async with self._writing() as connection:
-                more = await interning.forget_unseen(connection, self.known, now - float(self.retention))
+                more = await interning.forget_unseen(connection, self.known, now, self.classes.longest())
 
-    async def _maintain(self) -> None:
-        """Maintain for ever, and start an embedded server that ended; a failure is logged when it begins and ends."""
+    async def build(self) -> None:
+        """Pack and consolidate what is over."""
+        if self._changed.is_set():
+            async with self._writing() as connection:
+                await self._apply(connection)
+        await self.builder.run(self._clock())
+
+    async def _care(self) -> None:
+        await self._revive()
+        await self.maintain()
+
+    async def _repeat(self, name: str, work: Callable[[], Awaitable[None]], pause: float) -> None:
+        """Do something for ever; a failure is logged when it begins and ends."""
         failing = False
         while True:
             try:
-                await self._revive()
-                await self.maintain()
+                await work()
                 if failing:
-                    log.info("store.maintenance_recovered")
+                    log.info(f"store.{name}_recovered")
                 failing = False
             except Exception as error:
                 # The one place where an error of maintenance ends: it is tried again, so it must not end the task.
                 expected = isinstance(error, (DeliveryError, StoreError, asyncpg.PostgresError, *AWAY))
                 if not failing:
                     fields = {"reason": reason(error)}
-                    log.warning("store.maintenance_failed", extra={"fields": fields}, exc_info=not expected)
+                    log.warning(f"store.{name}_failed", extra={"fields": fields}, exc_info=not expected)
                 failing = True
-            await self._rest(SOON if failing or self.partitions.stuck else MAINTENANCE)
+            await self._rest(SOON if failing or self.partitions.stuck else pause)
 
     async def _rest(self, seconds: float) -> None:
-        """Wait for the next maintenance, or until the embedded server ended."""
+        """Wait for the next round, or until the embedded server ended, or something else is to be kept."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             await asyncio.sleep(min(WATCHED, left))
-            if self.server is not None and self.server.ended:
+            if self._changed.is_set() or (self.server is not None and self.server.ended):
                 return
 
     async def _revive(self) -> None:

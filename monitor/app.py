@@ -31,6 +31,7 @@ from monitor.pipeline import Pipeline
 from monitor.prime import Prime
 from monitor.query import Query
 from monitor.rates import Rates
+from monitor.retention import Retention, RetentionClass
 from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
 from monitor.settings import Settings
@@ -110,10 +111,11 @@ def _store(config: Config, naming: Naming) -> Store:
     options: dict[str, Any] = {
         "database": server.database, "data_dir": config.data_dir, "postgres_bin": server.postgres_bin,
         "postgres_user": server.postgres_user, "start_wait": server.start_wait,
-        "retention": config.retention.collected, **config.store.options,
+        **config.store.options,
     }  # fmt: skip
     store = config.store.cls(config.store.name, naming, **options)
     assert isinstance(store, Store)
+    store.keep(Retention((RetentionClass(collected=float(config.retention.collected)),)))
     return store
 
 

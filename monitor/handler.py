@@ -28,11 +28,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from monitor.batch import Block, Cursor, Floats, Kind, Layout, Series, Source
+from monitor.consolidate import Cells
 from monitor.options import Bytes, Seconds, option, set_options
+from monitor.retention import Retention
 
 __all__ = [
     "Block",
     "Bytes",
+    "Cells",
     "Cursor",
     "DeliveryError",
     "Floats",
@@ -42,6 +45,7 @@ __all__ = [
     "Naming",
     "Points",
     "Refused",
+    "Retention",
     "Seconds",
     "Series",
     "Source",
@@ -142,6 +146,13 @@ class Points(NamedTuple):
 class Store(Handler):
     """The handler that can be read back. There is one, and it keeps its cursor in its own transactions."""
 
+    retention = Retention()
+    """What it keeps of which sources for how long."""
+
+    def keep(self, retention: Retention) -> None:
+        """Keep this from now on; before `open` or at any time after it."""
+        self.retention = retention
+
     async def cursor(self) -> Cursor | None:
         """Return the cursor of the last block that is stored; None when nothing ever was."""
         raise NotImplementedError
@@ -155,6 +166,17 @@ class Store(Handler):
     async def read(self, source: Source, names: Sequence[str], start: float, end: float) -> dict[str, Points]:
         """Return the rows that touch start..end: those with time > start and since < end. A name unknown is absent."""
         raise NotImplementedError
+
+    def built(self, source: Source, step: int) -> float:
+        """Return the time up to which the cells of a tier are stored, as far as they are kept; what is newer lies in
+        finer tiers or in the rows. 0 where there are none."""
+        return 0.0
+
+    async def read_cells(
+        self, source: Source, names: Sequence[str], step: int, start: float, end: float
+    ) -> dict[str, Cells]:
+        """Return the cells of a tier that have a part in start..end. A name unknown is absent."""
+        return {}
 
     async def latest(self, sources: Sequence[Source]) -> dict[Series, tuple[float, float]]:
         """Return (time, value) of the newest row of every series of these sources."""

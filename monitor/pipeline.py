@@ -111,6 +111,9 @@ class Pipeline:
         new: set[Source] = set()
         problems = [self._problem(batch, new) for batch in part]
         good = [batch for batch, problem in zip(part, problems, strict=True) if problem is None]
+        for batch in good:
+            # The store counts microseconds: only so are rates and stored times exactly each other's.
+            batch.time = round(batch.time, 6)
         undo: Undo = []
         known = len(self.rates)
         try:

@@ -10,18 +10,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from monitor.consolidate import CF, buckets, of_pdps
+from monitor.consolidate import CF, Cells, buckets, join, of_pdps
 from monitor.handler import Floats, Points, Series, Source, SourceInfo, Store
+from monitor.levels import COLLECTED, Level, levels, pdp_step
 from monitor.pdp import FARTHEST, pdps
 from monitor.rates import heartbeat
 
-COLLECTED = "collected"
 PDP_STEP = 60  # where nothing that is asked for is known
 LONGEST_STEP = 100 * 366 * 86400
 FEW_BUCKETS = 10
 DAY = 86400
 EVEN_STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 43200, DAY)
-NO_POINTS = Points(np.empty(0), np.empty(0), np.empty(0))
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,7 +45,10 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Those series asked for that are known, in the order asked; `start` and `end` are multiples of `step`."""
+    """Those series asked for that are known, in the order asked; `start` and `end` are multiples of `step`.
+
+    `tier` says where the oldest of the values come from: `collected` rows, or the tier of this step.
+    """
 
     start: int
     end: int
@@ -68,12 +70,13 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The buckets that are asked for."""
+    """The buckets that are asked for, and the levels of each source to read, the coarsest first."""
 
     start: int
     end: int
     step: int
     cf: CF
+    levels: Mapping[Source, Sequence[Level]]
 
 
 class Query:
@@ -107,13 +110,14 @@ class Query:
     async def fetch(
         self, series: Sequence[Series], start: int, end: int, *, step: int | None = None, cf: str = "AVERAGE"
     ) -> Answer:
-        """Return the series in buckets of `step`, raised to a multiple of the finest PDP step among them.
+        """Return the series in buckets of `step`, from the coarsest tier that gives these and reaches back to `start`.
 
-        Without a step it is that PDP step, or its least multiple that keeps within the allowed points.
+        A step is raised to a multiple of the finest that reaches back so far. Without a step it is that one, or its
+        least multiple that keeps within the allowed points.
         """
         began = time.perf_counter()
         known = await self._known(series, start, end, step, cf)
-        answer = await self._answer(series, known, self._window(known, start, end, step, cf))
+        answer = await self._answer(series, known, self._window(known, start, end, step, CF(cf)))
         self._count(answer, began)
         return answer
 
@@ -121,11 +125,13 @@ class Query:
         """Return the series to draw: as `fetch`, but at the PDP step where their data fill fewer than 10 buckets."""
         began = time.perf_counter()
         known = await self._known(series, start, end, step, cf)
-        wide, fine = (self._window(known, start, end, one, cf) for one in (step, None))
-        answer = await self._answer(series, known, wide)
-        if fine.step < wide.step and (filled := _filled(answer)) < FEW_BUCKETS:
-            finer = await self._answer(series, known, fine)
-            answer = finer if _filled(finer) > filled else answer
+        answer = await self._answer(series, known, self._window(known, start, end, step, CF(cf)))
+        if (filled := _filled(answer)) < FEW_BUCKETS:
+            # What began a short while ago is in the rows, however far back the graph begins.
+            fine = self._window(known, start, end, None, CF(cf), everything=True)
+            if fine.step < answer.step:
+                finer = await self._answer(series, known, fine)
+                answer = finer if _filled(finer) > filled else answer
         self._count(answer, began)
         return answer
 
@@ -162,14 +168,24 @@ class Query:
         return None
 
     def _window(
-        self, known: Mapping[Source, tuple[SourceInfo, list[str]]], start: int, end: int, step: int | None, cf: str
-    ) -> Window:
-        finest = min((_pdp_step(info) for info, names in known.values() if names), default=PDP_STEP)
+        self, known: Mapping[Source, tuple[SourceInfo, list[str]]], start: int, end: int, step: int | None, cf: CF,
+        *, everything: bool = False,
+    ) -> Window:  # fmt: skip
+        """Choose the buckets; with `everything` a level that holds all there is of a source reaches back enough."""
+        now = self._clock()
+        ladders: dict[Source, list[Level]] = {}
+        finest: list[int] = []
+        for source, (info, names) in known.items():
+            if names:
+                ladder = ladders[source] = levels(self._store.retention.of(source), info, cf)
+                since = max(start, info.first_seen) if everything else start
+                finest.append(_reaching(ladder, since, now).step)
+        base = min(finest, default=PDP_STEP)
         # rounding start and end to the step may add two buckets
-        least = -(-(end - start) // (finest * max(1, self._max_points - 2))) * finest
-        size = least if step is None else -(-step // finest) * finest
-        window = Window(start // size * size, -(-end // size) * size, size, CF(cf))
-        points = (window.end - window.start) // size
+        least = -(-(end - start) // (base * max(1, self._max_points - 2))) * base
+        size = least if step is None else -(-step // base) * base
+        first, last = start // size * size, -(-end // size) * size
+        points = (last - first) // size
         if points > self._max_points:
             self.stats.refused += 1
             raise QueryError(
@@ -177,7 +193,14 @@ class Query:
                 f"expected at most {self._max_points} points a series, got {points}: "
                 f"from {start} to {end} a step of at least {least} seconds is allowed",
             )
-        return window
+        chosen = {}
+        for source, ladder in ladders.items():
+            since = max(start, known[source][0].first_seen) if everything else start
+            fine = _reaching(ladder, since, now)
+            fits = [one for one in ladder if one.step <= size and size % one.step == 0 and one.reaches(since, now)]
+            best = max(fits, key=lambda one: one.step, default=fine)
+            chosen[source] = [one for one in reversed(ladder) if one.step <= best.step]
+        return Window(first, last, size, cf, chosen)
 
     async def _answer(
         self, series: Sequence[Series], known: Mapping[Source, tuple[SourceInfo, list[str]]], window: Window
@@ -186,17 +209,34 @@ class Query:
 
         async def read(source: Source) -> dict[Series, Floats]:
             info, names = known[source]
-            start, end = _whole_pdps(window, _pdp_step(info))
-            # a row that reaches into the window may itself be cut short by one before it
-            points = await self._store.read(source, names, start - heartbeat(info.interval), end)
+            parts, points = await self._read(info, names, window)
             async with self._arithmetic:
-                return await asyncio.to_thread(_consolidated, info, names, points, window, now)
+                return await asyncio.to_thread(_consolidated, info, names, parts, points, window, now)
 
         values: dict[Series, Floats] = {}
         for part in await self._each(read, [source for source, (_, names) in known.items() if names]):
             values.update(part)
         fetched = [Fetched(one, self._unit(*one), values[one]) for one in series if one in values]
-        return Answer(window.start, window.end, window.step, str(window.cf), COLLECTED, fetched)
+        tier = next((window.levels[one.series.source][0].label for one in fetched), COLLECTED)
+        return Answer(window.start, window.end, window.step, str(window.cf), tier, fetched)
+
+    async def _read(
+        self, info: SourceInfo, names: Sequence[str], window: Window
+    ) -> tuple[list[dict[str, Cells]], tuple[int, dict[str, Points]]]:
+        """Return the cells of each tier as far as it is built, and behind them the rows, with where these begin."""
+        step = pdp_step(info)
+        at, end = window.start, window.end
+        parts = []
+        for level in window.levels[info.source]:
+            built = int(self._store.built(info.source, level.tier)) if level.tier else 0
+            if built > at and at < end:
+                parts.append(await self._store.read_cells(info.source, names, level.tier, at, min(built, end)))
+                at = built
+        if at >= end:
+            return parts, (end, {})
+        # a row that reaches into the window may itself be cut short by one before it
+        begin = at // step * step - heartbeat(info.interval)
+        return parts, (at, await self._store.read(info.source, names, begin, -(-end // step) * step))
 
     async def _each(self, do: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
         results: list[Result] = []
@@ -228,13 +268,9 @@ def auto_step(start: int, end: int, columns: int) -> int:
     return next((step for step in EVEN_STEPS if step >= least), int(-(-least // DAY)) * DAY)
 
 
-def _pdp_step(info: SourceInfo) -> int:
-    return max(1, round(info.interval))
-
-
-def _whole_pdps(window: Window, step: int) -> tuple[int, int]:
-    """Return the window, widened to where PDPs of this step begin and end."""
-    return window.start // step * step, -(-window.end // step) * step
+def _reaching(ladder: Sequence[Level], start: float, now: float) -> Level:
+    """Return the finest level that reaches back to `start`, else the one that reaches back farthest."""
+    return next((one for one in ladder if one.reaches(start, now)), max(ladder, key=lambda one: one.keep))
 
 
 def _filled(answer: Answer) -> int:
@@ -245,20 +281,30 @@ def _filled(answer: Answer) -> int:
 
 
 def _consolidated(
-    info: SourceInfo, names: Sequence[str], points: Mapping[str, Points], window: Window, now: float
+    info: SourceInfo,
+    names: Sequence[str],
+    parts: Sequence[Mapping[str, Cells]],
+    rows: tuple[int, Mapping[str, Points]],
+    window: Window,
+    now: float,
 ) -> dict[Series, Floats]:
     """Return the buckets of one source's series; runs in a thread."""
-    seen = max([info.last_seen, *(float(rows.time[-1]) for rows in points.values() if len(rows.time))])
+    at, points = rows
+    seen = max([info.last_seen, *(float(one.time[-1]) for one in points.values() if len(one.time))])
     over = max(0, int((min(seen, now) - window.start) // window.step))
-    step = _pdp_step(info)
-    start, end = _whole_pdps(window, step)
+    step = pdp_step(info)
     made = {}
     for name in names:
-        time, since, value = points.get(name, NO_POINTS)
-        ends, values = pdps(
-            time, since, value, step=step, heartbeat=heartbeat(info.interval), start=start, end=end, until=seen
-        )
-        shown = buckets(of_pdps(ends, values, step), step=window.step, start=window.start, end=window.end, cf=window.cf)
+        pieces = [part[name] for part in parts if name in part]
+        if name in points:
+            ends, values = pdps(
+                *points[name], step=step, heartbeat=heartbeat(info.interval), start=at // step * step,
+                end=-(-window.end // step) * step, until=seen,
+            )  # fmt: skip
+            pieces.append(of_pdps(ends, values, step).after(at))
+        shown = np.full((window.end - window.start) // window.step, np.nan)
+        if pieces:
+            shown = buckets(join(pieces), step=window.step, start=window.start, end=window.end, cf=window.cf)
         shown[over:] = np.nan
         made[Series(info.source, name)] = shown
     return made

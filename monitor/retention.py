@@ -21,6 +21,22 @@ class Tier:
     keep: float
     functions: frozenset[CF] = frozenset({CF.AVERAGE, CF.MIN, CF.MAX})
 
+    @property
+    def label(self) -> str:
+        """The step as people write it: 5m, 1h, 1d."""
+        for unit, seconds in (("d", DAY), ("h", 3600), ("m", 60)):
+            if self.step % seconds == 0:
+                return f"{self.step // seconds}{unit}"
+        return f"{self.step}s"
+
+    def cell(self, pdp_step: int) -> int:
+        """Return the step that its cells have of a source: never finer than its PDPs."""
+        return max(self.step, pdp_step)
+
+    def answers(self, cf: CF, pdp_step: int) -> bool:
+        """Tell whether it can answer a function; cells of a single PDP can answer all."""
+        return cf in self.functions or pdp_step >= self.step
+
 
 def _default() -> tuple[Tier, ...]:
     days = {300: 90, 1800: 120, 3600: 180, 21600: 365, 86400: 1100}
@@ -41,6 +57,11 @@ class RetentionClass:
     tiers: tuple[Tier, ...] = field(default_factory=_default)
     """Sorted by step."""
     pack: bool = True
+
+    @property
+    def stored(self) -> tuple[Tier, ...]:
+        """The tiers that are stored; one that is kept no longer than the rows is made from these."""
+        return tuple(tier for tier in self.tiers if tier.keep > self.collected)
 
     @property
     def longest(self) -> float:

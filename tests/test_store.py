@@ -23,11 +23,13 @@ from servers_postgres import PostgresServer, data_dir, postgres  # noqa: F401
 from handlers.postgresql import PostgreSQLHandler
 from monitor.batch import Block, Cursor, Kind, Series, Source
 from monitor.handler import DeliveryError, Points, StoreDownError, StoreUnusableError
+from monitor.retention import Retention, RetentionClass
 from monitor.store import interning
 from monitor.store.session import check_version
 
 NOW = float(int(time.time()))
 DAY = 86400
+ROWS_ONLY = Retention((RetentionClass(tiers=()),))
 A, B = Source("web1", "nginx"), Source("web2", "nginx", "x=ü y")
 
 
@@ -253,8 +255,9 @@ async def test_after_a_crash_the_rows_tell_who_was_seen(url: str, data_dir: Path
     await one.open()
     await one.write([block((A, NOW - 60, [1]))], Cursor(1, 1))
     await one.write([block((A, NOW, [1]))], Cursor(1, 2))
-    assert one._session is not None and one._maintenance is not None
-    one._maintenance.cancel()
+    assert one._session is not None and one._tasks
+    for task in one._tasks:
+        task.cancel()
     one._session.drop_writer()
     await one._session.close()
     two = make(url, data_dir)
@@ -431,6 +434,7 @@ async def test_what_is_over_its_retention_goes_without_a_trace(
 ) -> None:
     clock = Clock()
     store = make(url, data_dir, clock=clock)
+    store.keep(ROWS_ONLY)
     await store.open()
     many = [Source(f"short{i}", "job") for i in range(3000)]
     first = block(*((source, NOW, [1]) for source in many), (A, NOW, [1]))
@@ -458,6 +462,7 @@ async def test_a_reader_delays_the_drop_and_nothing_else(
 ) -> None:
     clock = Clock()
     store = make(url, data_dir, clock=clock)
+    store.keep(ROWS_ONLY)
     await store.open()
     await store.write([block((A, NOW, [1]))], Cursor(1, 1))
     reading = direct.transaction()

@@ -35,8 +35,8 @@ def days(timestamps: Ints) -> Ints:
 
 
 def seconds(timestamps: Ints) -> Floats:
-    """Return PostgreSQL's timestamps as epoch seconds."""
-    return np.asarray(timestamps.astype(np.float64) / 1e6 + EPOCH)
+    """Return PostgreSQL's timestamps as epoch seconds, each the float nearest to it."""
+    return np.asarray((timestamps + EPOCH * 1_000_000) / 1e6)
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import asyncpg
 import numpy as np
@@ -25,7 +26,7 @@ UNKNOWN = -1
 
 SOURCES = """
 SELECT id, host, collector, instance, interval, extract(epoch FROM first_seen)::float8 AS first,
-    extract(epoch FROM last_seen)::float8 AS last, meta FROM source
+    extract(epoch FROM last_seen)::float8 AS last, meta, class, was FROM source
 """
 LINKS = "SELECT source_id, layout_id, extract(epoch FROM last_seen)::float8 AS last FROM source_layout"
 # Who was seen when is written every few minutes only: after a crash the rows themselves know better.
@@ -39,11 +40,32 @@ WHERE o.last_seen >= (SELECT max(last_seen) FROM source) - interval '1 hour'
 """
 
 
+class Known(NamedTuple):
+    """A source as the database has it; `kept` is the class that its rows go to, `was` are those before."""
+
+    number: int
+    source: Source
+    interval: float
+    first: float
+    last: float
+    meta: dict[str, str]
+    kept: int
+    was: tuple[int, ...]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Known:
+        source = Source(row["host"], row["collector"], row["instance"])
+        return cls(
+            row["id"], source, row["interval"], row["first"], row["last"], json.loads(row["meta"]), row["class"],
+            tuple(row["was"]),
+        )  # fmt: skip
+
+
 @dataclass(slots=True)
 class News:
     """What a transaction adds; it is known only once that is committed. Links are (source id, layout id, time)."""
 
-    sources: list[tuple[int, Source, float, float, float, dict[str, str]]] = field(default_factory=list)
+    sources: list[Known] = field(default_factory=list)
     layouts: dict[Layout, int] = field(default_factory=dict)
     links: list[tuple[int, int, float]] = field(default_factory=list)
     meta: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -60,8 +82,12 @@ class Identities:
         self.held: list[tuple[int, ...]] = []
         """The layouts in which a source reported, by slot."""
         self.meta: dict[int, dict[str, str]] = {}
+        self.was: dict[int, tuple[int, ...]] = {}
+        """The classes that a source was of before, where there are any."""
         self.older: dict[tuple[int, int], float] = {}
         self.ids = np.zeros(64, dtype=np.int64)
+        self.kept = np.ones(64, dtype=np.int64)
+        """The class that a source's rows go to."""
         self.layout = np.full(64, UNKNOWN, dtype=np.int64)
         self.interval, self.first, self.last = (np.zeros(64) for _ in range(3))
         self.touched = np.zeros(64, dtype=np.bool_)
@@ -81,9 +107,7 @@ class Identities:
             async for row in connection.cursor("SELECT id, names, kinds FROM layout", prefetch=500):
                 news.layouts[Layout(tuple(row["names"]), tuple(map(Kind, row["kinds"])))] = row["id"]
             async for row in connection.cursor(SOURCES, prefetch=1000):
-                source = Source(row["host"], row["collector"], row["instance"])
-                meta = json.loads(row["meta"])
-                news.sources.append((row["id"], source, row["interval"], row["first"], row["last"], meta))
+                news.sources.append(Known.of(row))
             async for row in connection.cursor(LINKS, prefetch=1000):
                 news.links.append((row["source_id"], row["layout_id"], row["last"]))
             async for row in connection.cursor(NEWEST, prefetch=1000):
@@ -96,11 +120,14 @@ class Identities:
         for layout, number in news.layouts.items():
             self.layouts[number] = layout
             self.layout_ids[layout] = number
-        for number, source, interval, first, last, meta in news.sources:
-            slot = self._slot(source, number)
-            self.interval[slot], self.first[slot], self.last[slot] = interval, first, last
-            if meta:
-                self.meta[slot] = meta
+        for one in news.sources:
+            slot = self._slot(one.source, one.number)
+            self.interval[slot], self.first[slot], self.last[slot] = one.interval, one.first, one.last
+            self.kept[slot] = one.kept
+            if one.meta:
+                self.meta[slot] = one.meta
+            if one.was:
+                self.was[slot] = one.was
         for number, layout_id, time in news.links:
             self._link(self._by_id[number], layout_id, time)
         for slot, meta in news.meta.items():
@@ -121,7 +148,7 @@ class Identities:
             self.held.append(())
             self._infos.append(None)
             if slot == len(self.ids):
-                for name in ("ids", "layout", "interval", "first", "last", "touched", "_stale"):
+                for name in ("ids", "kept", "layout", "interval", "first", "last", "touched", "_stale"):
                     array = getattr(self, name)
                     setattr(self, name, np.concatenate([array, np.zeros_like(array)]))
         self.slots[source] = slot
@@ -147,6 +174,10 @@ class Identities:
         else:
             self.older[slot, layout_id] = max(time, self.older.get((slot, layout_id), time))
             self.touched_links.add((slot, layout_id))
+
+    def slot_of(self, number: int) -> int | None:
+        """Return the slot of a source by its number in the database."""
+        return self._by_id.get(number)
 
     def resolve(self, sources: Sequence[Source]) -> Slots:
         """Return the slots of sources; UNKNOWN where there is none."""
@@ -209,12 +240,23 @@ class Identities:
             else:
                 yield None
 
-    def unseen(self, before: float) -> tuple[list[int], list[tuple[int, int]]]:
-        """Return the slots of sources unseen since then, and the (slot, layout id) of links unseen of the others."""
+    def classes_of(self, slot: int) -> tuple[int, ...]:
+        """Return the classes in whose partitions rows of a source may lie, the present one first."""
+        return (int(self.kept[slot]), *self.was.get(slot, ()))
+
+    def unseen(self, now: float, longest: Mapping[int, float]) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the slots of sources of which nothing is left, and the (slot, layout id) of such links of the others.
+
+        `longest` says how long anything of a class is kept.
+        """
         used = np.fromiter(self.slots.values(), np.int64, len(self.slots))
+        before = np.zeros(len(used))
+        for number in np.unique(self.kept[used]).tolist():
+            before[self.kept[used] == number] = now - longest.get(number, 0.0)
         gone = used[self.last[used] < before].tolist()
         without = set(gone)
-        return gone, [link for link, at in self.older.items() if at < before and link[0] not in without]
+        limit = dict(zip(used.tolist(), before.tolist(), strict=True))
+        return gone, [link for link, at in self.older.items() if link[0] not in without and at < limit[link[0]]]
 
     def forget(self, slots: Iterable[int], links: Iterable[tuple[int, int]], layouts: Iterable[int]) -> None:
         for slot, layout_id in links:
@@ -231,6 +273,7 @@ class Identities:
             del self.slots[source], self._by_id[int(self.ids[slot])]
             self._order.remove(source)
             self.meta.pop(slot, None)
+            self.was.pop(slot, None)
             self.sources[slot], self.held[slot], self._infos[slot] = None, (), None
             self.touched[slot], self.layout[slot] = False, UNKNOWN
             self._free.append(slot)

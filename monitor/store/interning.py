@@ -10,7 +10,8 @@ import asyncpg
 import numpy as np
 
 from monitor.batch import Layout, Source
-from monitor.store.identities import Identities, News
+from monitor.store.classes import Classes
+from monitor.store.identities import Identities, Known, News
 
 AT_ONCE = 2000
 MAX_NAMES = 4096
@@ -18,12 +19,16 @@ MAX_SOURCE = 2000
 """Bytes of a source's parts together: PostgreSQL indexes at most about 2,700."""
 
 ADD_SOURCES = """
-INSERT INTO source (host, collector, instance, interval, first_seen, last_seen)
-SELECT h, c, i, n, to_timestamp(t), to_timestamp(t)
-FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[]) AS new (h, c, i, n, t)
+INSERT INTO source (host, collector, instance, interval, first_seen, last_seen, class)
+SELECT h, c, i, n, to_timestamp(t), to_timestamp(t), k
+FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[], $6::smallint[]) AS new (h, c, i, n, t, k)
 ON CONFLICT (host, collector, instance) DO UPDATE SET interval = excluded.interval
 RETURNING id, host, collector, instance, interval, extract(epoch FROM first_seen)::float8 AS first,
-    extract(epoch FROM last_seen)::float8 AS last, meta
+    extract(epoch FROM last_seen)::float8 AS last, meta, class, was
+"""
+SET_CLASS = """
+UPDATE source SET class = n.class, was = n.was::smallint[]
+FROM unnest($1::int[], $2::smallint[], $3::text[]) AS n (id, class, was) WHERE source.id = n.id
 """
 ADD_LAYOUT = "INSERT INTO layout (digest, names, kinds) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING"
 ADD_LINKS = """
@@ -84,19 +89,17 @@ async def add_layouts(connection: asyncpg.Connection, layouts: Collection[Layout
 
 
 async def add_sources(
-    connection: asyncpg.Connection, sources: Mapping[Source, tuple[float, float]], news: News
+    connection: asyncpg.Connection, sources: Mapping[Source, tuple[float, float, int]], news: News
 ) -> None:
-    """Give numbers to sources; `sources` holds the interval and the time of the first row of each."""
+    """Give numbers to sources; `sources` holds the interval, the time of the first row and the class of each."""
     items = list(sources.items())
     for first in range(0, len(items), AT_ONCE):
         some = items[first : first + AT_ONCE]
         rows = await connection.fetch(
             ADD_SOURCES, *([source[part] for source, _ in some] for part in range(3)),
-            [interval for _, (interval, _) in some], [time for _, (_, time) in some],
+            *([what[part] for _, what in some] for part in range(3)),
         )  # fmt: skip
-        for row in rows:
-            source, meta = Source(row["host"], row["collector"], row["instance"]), json.loads(row["meta"])
-            news.sources.append((row["id"], source, row["interval"], row["first"], row["last"], meta))
+        news.sources += map(Known.of, rows)
 
 
 async def add_links(connection: asyncpg.Connection, links: Sequence[tuple[int, int, float]], news: News) -> None:
@@ -116,6 +119,21 @@ async def set_meta(
     news.meta.update(meta)
 
 
+async def set_classes(connection: asyncpg.Connection, known: Identities, classes: Classes) -> None:
+    """Put sources into the classes that the configuration has them in now; their old rows stay where they are."""
+    slots = {slot: classes.of(source) for source, slot in known.slots.items()}
+    moved = {slot: number for slot, number in slots.items() if number != known.kept[slot]}
+    was = {slot: tuple(one for one in known.classes_of(slot) if one != number) for slot, number in moved.items()}
+    items = list(moved.items())
+    for some in (items[first : first + AT_ONCE] for first in range(0, len(items), AT_ONCE)):
+        texts = ["{" + ",".join(map(str, was[slot])) + "}" for slot, _ in some]
+        await connection.execute(
+            SET_CLASS, [int(known.ids[slot]) for slot, _ in some], [number for _, number in some], texts
+        )
+    for slot, number in items:
+        known.kept[slot], known.was[slot] = number, was[slot]
+
+
 async def keep_seen(connection: asyncpg.Connection, known: Identities) -> None:
     """Write down who was seen since the last time."""
     slots = np.flatnonzero(known.touched[: len(known.sources)])
@@ -130,9 +148,11 @@ async def keep_seen(connection: asyncpg.Connection, known: Identities) -> None:
     known.touched_links.clear()
 
 
-async def forget_unseen(connection: asyncpg.Connection, known: Identities, before: float) -> int:
-    """Let go of some of the sources and links unseen since then, and of unused layouts; return how many went."""
-    gone, links = known.unseen(before)
+async def forget_unseen(
+    connection: asyncpg.Connection, known: Identities, now: float, longest: Mapping[int, float]
+) -> int:
+    """Let go of some of the sources and links of which nothing is kept, and of unused layouts; return how many went."""
+    gone, links = known.unseen(now, longest)
     gone, links = gone[:AT_ONCE], links[:AT_ONCE]
     async with connection.transaction():
         await _delete(connection, known, gone, links)

@@ -1,98 +1,127 @@
-"""Partitions of the collected rows: one a day and retention class, made ahead, dropped when their retention is over."""
+"""The partitions of all trees: made ahead and on demand, dropped when their retention is over."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import asyncpg
 
+from monitor.store.trees import DAY, Leaf, Tree, start_of
+
 log = logging.getLogger("monitor.store.partitions")
 
-DAY = 86400
 AHEAD = 2
 LOCK_TIMEOUT = "2s"
 LEAVES = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = $1::regclass
+WHERE i.inhparent = to_regclass($1)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """The partition of a class for one day (UTC), which begins at `start` (epoch seconds)."""
-
-    kept: int
-    start: int
-
-    @property
-    def name(self) -> str:
-        return f"sample_{self.kept}_{datetime.fromtimestamp(self.start, UTC):%Y%m%d}"
-
-    @classmethod
-    def of(cls, kept: int, time: float) -> Leaf:
-        return cls(kept, int(time // DAY) * DAY)
-
-    @classmethod
-    def named(cls, name: str) -> Leaf:
-        _, kept, day = name.split("_")
-        return cls(int(kept), int(datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).timestamp()))
+KEYS = {"sample": "source_id, time, since", "chunk": "source_id, start, layout_id"}
+WIDE = {"sample": ("values", "MAIN"), "chunk": ("data", "EXTERNAL")}
+"""The wide column of each table and how it is stored: rows stay whole, of packed columns a part can be read."""
 
 
 class Partitions:
     """Knows which leaves there are; makes and drops them."""
 
-    def __init__(self, retention: dict[int, float]) -> None:
-        self.retention = retention
-        """Seconds that rows of each class are kept."""
+    def __init__(self) -> None:
+        self.trees: dict[tuple[int, int | None], Tree] = {}
+        """By class and step; the step of collected rows is None."""
         self.leaves: set[Leaf] = set()
         self.stuck: set[Leaf] = set()
         """Those that could not be dropped yet, since somebody reads."""
 
-    async def load(self, connection: asyncpg.Connection) -> None:
-        self.leaves = set()
-        for kept in self.retention:
-            names = await connection.fetch(LEAVES, f"sample_{kept}")
-            self.leaves |= {Leaf.named(row["relname"]) for row in names}
+    def rows(self, kept: int) -> Tree:
+        """Return the tree of a class' collected rows."""
+        return self.trees[kept, None]
+
+    def touched(self, kept: int, step: int | None, start: float, end: float) -> bool:
+        """Tell whether there may be something of a tree between two times."""
+        return any(
+            leaf.tree.kept == kept and leaf.tree.step == step and leaf.start < end and leaf.end > start
+            for leaf in self.leaves
+        )
+
+    async def load(self, connection: asyncpg.Connection, trees: Iterable[Tree]) -> None:
+        """Know these trees, made where they are not there yet, and their leaves."""
+        known = {(tree.kept, tree.step): tree for tree in trees}
+        leaves = set()
+        for tree in known.values():
+            await self._plant(connection, tree)
+            names = await connection.fetch(LEAVES, tree.name)
+            leaves |= {Leaf(tree, start_of(row["relname"])) for row in names}
+        self.trees, self.leaves = known, leaves
+        self.stuck = {leaf for leaf in self.stuck if leaf in leaves}
 
     async def make_ahead(self, connection: asyncpg.Connection, now: float) -> None:
-        for kept in self.retention:
-            for days in range(AHEAD + 1):
-                await self.make(connection, Leaf.of(kept, now + days * DAY))
+        """Make the leaves that rows will need in the next days."""
+        for tree in self.trees.values():
+            if tree.step is None:
+                for days in range(AHEAD + 1):
+                    await self.make(connection, tree.leaf(now + days * DAY))
 
     async def make(self, connection: asyncpg.Connection, leaf: Leaf) -> None:
         """Make a leaf unless it is there. It is attached whole, which waits for no reader."""
         if leaf in self.leaves:
             return
-        start, end = (datetime.fromtimestamp(at, UTC).isoformat() for at in (leaf.start, leaf.start + DAY))
+        tree = leaf.tree
+        table = tree.name.partition("_")[0]
+        start, end = (datetime.fromtimestamp(at, UTC).isoformat() for at in (leaf.start, leaf.end))
+        wide, storage = WIDE[table]
+        same = f"class = {tree.kept}" + ("" if tree.step is None else f" AND step = {tree.step}")
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext($1))", leaf.name)
             if await connection.fetchval("SELECT to_regclass($1) IS NULL", leaf.name):
                 await connection.execute(
-                    f"CREATE TABLE {leaf.name} (LIKE sample, PRIMARY KEY (source_id, time, since),"
-                    f" CONSTRAINT bounds CHECK (class = {leaf.kept} AND time >= '{start}' AND time < '{end}'));"
-                    f" ALTER TABLE {leaf.name} ALTER COLUMN values SET STORAGE MAIN;"
-                    f" ALTER TABLE sample_{leaf.kept} ATTACH PARTITION {leaf.name}"
-                    f" FOR VALUES FROM ('{start}') TO ('{end}');"
+                    f"CREATE TABLE {leaf.name} (LIKE {table}, PRIMARY KEY ({KEYS[table]}),"
+                    f" CONSTRAINT bounds CHECK ({same} AND {tree.column} >= '{start}' AND {tree.column} < '{end}'));"
+                    f" ALTER TABLE {leaf.name} ALTER COLUMN {wide} SET STORAGE {storage};"
+                    f" ALTER TABLE {tree.name} ATTACH PARTITION {leaf.name} FOR VALUES FROM ('{start}') TO ('{end}');"
                     f" ALTER TABLE {leaf.name} DROP CONSTRAINT bounds"
                 )
         self.leaves.add(leaf)
 
-    async def drop_old(self, connection: asyncpg.Connection, now: float) -> None:
-        """Drop what is over; where a reader holds it, leave it for the next time instead of waiting behind him."""
-        for leaf in sorted(self.leaves, key=lambda leaf: leaf.start):
-            if leaf.start + DAY + self.retention[leaf.kept] > now:
-                continue
-            try:
-                async with connection.transaction():
-                    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-                    await connection.execute(f"DROP TABLE IF EXISTS {leaf.name}")
-            except asyncpg.LockNotAvailableError:
-                if leaf not in self.stuck:
-                    log.warning("store.partition_in_use", extra={"fields": {"partition": leaf.name}})
-                self.stuck.add(leaf)
-            else:
-                self.leaves.discard(leaf)
-                self.stuck.discard(leaf)
-                log.info("store.partition_dropped", extra={"fields": {"partition": leaf.name}})
+    async def drop_old(self, connection: asyncpg.Connection, now: float, needed: Callable[[Leaf], bool]) -> None:
+        """Drop what is over and not needed any more.
+
+        Where a reader holds it, it is left for the next time instead of waiting behind him.
+        """
+        for leaf in sorted(self.leaves, key=lambda leaf: (leaf.start, leaf.name)):
+            if leaf.end + leaf.tree.keep <= now and not needed(leaf):
+                await self.drop(connection, leaf)
+
+    async def drop(self, connection: asyncpg.Connection, leaf: Leaf) -> bool:
+        """Drop a leaf; False when a reader holds it."""
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                await connection.execute(f"DROP TABLE IF EXISTS {leaf.name}")
+        except asyncpg.LockNotAvailableError:
+            if leaf not in self.stuck:
+                log.warning("store.partition_in_use", extra={"fields": {"partition": leaf.name}})
+            self.stuck.add(leaf)
+            return False
+        self.leaves.discard(leaf)
+        self.stuck.discard(leaf)
+        log.info("store.partition_dropped", extra={"fields": {"partition": leaf.name}})
+        return True
+
+    @staticmethod
+    async def _plant(connection: asyncpg.Connection, tree: Tree) -> None:
+        """Make a tree's tables above the leaves."""
+        if tree.step is None:
+            await connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {tree.name} PARTITION OF sample FOR VALUES IN ({tree.kept})"
+                " PARTITION BY RANGE (time)"
+            )
+            return
+        await connection.execute(
+            f"CREATE TABLE IF NOT EXISTS chunk_{tree.kept} PARTITION OF chunk FOR VALUES IN ({tree.kept})"
+            " PARTITION BY LIST (step)"
+        )
+        await connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {tree.name} PARTITION OF chunk_{tree.kept} FOR VALUES IN ({tree.step})"
+            " PARTITION BY RANGE (start)"
+        )

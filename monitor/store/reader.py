@@ -1,66 +1,108 @@
-"""Reads rows back as numpy arrays: the server sends bytes, so that a row costs the event loop nothing."""
+"""Reads rows and cells back as numpy arrays: the server sends bytes, so that a row costs the event loop nothing."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import asyncpg
 import numpy as np
 
-from monitor.batch import Series, Source
+from monitor.batch import Floats, Source
+from monitor.consolidate import Cells, join
 from monitor.handler import Points
-from monitor.store import copying
+from monitor.store import chunk, chunks, copying
 from monitor.store.identities import Identities
-from monitor.store.writer import CLASS
+from monitor.store.partitions import Partitions
+from monitor.store.trees import DAY, PACKED
 
-AT_ONCE = 50
-"""Sources whose newest rows are unpacked in one go: the loop is never held long."""
+T = TypeVar("T")
+
 ABSENT = 0x7FF8_0000_0000_DEAD
 """A NaN that stands for NULL, not reported, on the way to us."""
+IN_A_THREAD = 10
+"""Packed columns from which on they are unpacked in a thread."""
 
 ROWS = """
 SELECT string_agg(timestamptz_send(time), ''), string_agg(timestamptz_send(since), ''), {columns}
 FROM (
-    SELECT time, since, {values} FROM sample
-    WHERE class = $1 AND source_id = $2 AND layout_id = $3
-        AND time > to_timestamp($4::float8) AND since < to_timestamp($5::float8)
+    SELECT time, since, {values} FROM sample_{kept}
+    WHERE source_id = $1 AND layout_id = $2
+        AND time > to_timestamp($3::float8) AND since < to_timestamp($4::float8)
     ORDER BY time, since
 ) rows
 """
 COLUMN = "string_agg(coalesce(float8send(v{number}), '\\x{absent:016x}'), '')"
-LATEST = """
-SELECT pair.source_id, pair.layout_id, extract(epoch FROM newest.time)::float8 AS time, newest.values
-FROM unnest($2::int[], $3::int[]) AS pair (source_id, layout_id)
-CROSS JOIN LATERAL (
-    SELECT time, values FROM sample
-    WHERE class = $1 AND source_id = pair.source_id AND layout_id = pair.layout_id AND time > to_timestamp($4::float8)
-    ORDER BY time DESC, since DESC LIMIT 1
-) newest
-"""
 
 
 async def read(
-    connection: asyncpg.Connection, known: Identities, source: Source, names: Sequence[str], start: float, end: float
+    connection: asyncpg.Connection,
+    known: Identities,
+    partitions: Partitions,
+    source: Source,
+    names: Sequence[str],
+    start: float,
+    end: float,
 ) -> dict[str, Points]:
     """Return the rows of a source that touch start..end, by name, sorted by time."""
     slot = known.slots.get(source)
     if slot is None:
         return {}
     found: dict[str, list[Points]] = {}
-    for number in known.held[slot]:
-        layout = known.layouts[number]
+    number, reach = int(known.ids[slot]), end + 2 * float(known.interval[slot])
+    for layout_id in known.held[slot]:
+        layout = known.layouts[layout_id]
         here = [name for name in dict.fromkeys(names) if name in layout.column]
         if not here:
             continue
-        values = ", ".join(f"values[{layout.column[name] + 1}] AS v{i}" for i, name in enumerate(here))
-        columns = ", ".join(COLUMN.format(number=i, absent=ABSENT) for i in range(len(here)))
-        row = await connection.fetchrow(
-            ROWS.format(columns=columns, values=values), CLASS, int(known.ids[slot]), number, start, end
-        )
-        for name, points in zip(here, _points(row), strict=False):
-            found.setdefault(name, []).append(points)
-    return {name: _joined(parts) for name, parts in found.items()}
+        for kept in known.classes_of(slot):
+            if partitions.touched(kept, PACKED, start, reach):
+                tree = partitions.trees[kept, PACKED]
+                ranges = list(chunks.value_ranges(layout, here, 1))
+                packed = await chunks.columns(connection, tree, number, layout_id, ranges, start - DAY, reach)
+                others = await _referred(connection, known, partitions, (number, layout_id), kept, packed, start, reach)
+                for day, other in zip(packed, others, strict=True):
+                    parts = await _computed(len(here), partial(_unpacked, day, other, start, end))
+                    for name, points in zip(here, parts, strict=True):
+                        found.setdefault(name, []).append(points)
+            if partitions.touched(kept, None, start, reach):
+                values = ", ".join(f"values[{layout.column[name] + 1}] AS v{i}" for i, name in enumerate(here))
+                columns = ", ".join(COLUMN.format(number=i, absent=ABSENT) for i in range(len(here)))
+                query = ROWS.format(columns=columns, values=values, kept=kept)
+                row = await connection.fetchrow(query, number, layout_id, start, end)
+                for name, points in zip(here, _points(row), strict=False):
+                    found.setdefault(name, []).append(points)
+    joined = {name: _joined([one for one in parts if len(one.time)]) for name, parts in found.items()}
+    return {name: points for name, points in joined.items() if points is not None}
+
+
+async def _referred(
+    connection: asyncpg.Connection, known: Identities, partitions: Partitions, place: tuple[int, int], kept: int,
+    packed: Sequence[list[list[bytes]]], start: float, end: float,
+) -> list[dict[int, bytes]]:  # fmt: skip
+    """Return, for each chunk, the columns that others are said to be equal to, by number."""
+    numbers = sorted(
+        {number for day in packed for (column,) in day[1:] if (number := chunk.equal_to(column)) is not None}
+    )
+    if not numbers:
+        return [{} for _ in packed]
+    ranges = [(chunk.AXIS + number, 1) for number in numbers]
+    more = await chunks.columns(connection, partitions.trees[kept, PACKED], *place, ranges, start - DAY, end)
+    return [{number: column for number, (column,) in zip(numbers, day, strict=True)} for day in more]
+
+
+def _unpacked(day: list[list[bytes]], other: dict[int, bytes], start: float, end: float) -> list[Points]:
+    """Return the points of every column of one chunk."""
+    time, since = chunk.row_axis(day[0])
+    seconds = chunk.elapsed(chunk.Rows(time, since, np.empty(0)))
+    times, sinces = copying.seconds(time), copying.seconds(since)
+    wanted = (times > start) & (sinces < end)
+    at = slice(None) if wanted.all() else wanted
+    return [
+        _there(times[at], sinces[at], chunk.row_values(column, seconds, other.__getitem__)[at]) for (column,) in day[1:]
+    ]
 
 
 def _points(row: Sequence[bytes | None]) -> list[Points]:
@@ -68,42 +110,71 @@ def _points(row: Sequence[bytes | None]) -> list[Points]:
     if row[0] is None:
         return []
     time, since = (copying.seconds(np.frombuffer(one or b"", ">i8").astype(np.int64)) for one in row[:2])
-    points = []
-    for one in row[2:]:
-        value = np.frombuffer(one or b"", ">f8").astype(np.float64)
-        there = value.view(np.uint64) != ABSENT
-        points.append(Points(time, since, value) if there.all() else Points(time[there], since[there], value[there]))
-    return points
+    return [_there(time, since, np.frombuffer(one or b"", ">f8").astype(np.float64)) for one in row[2:]]
 
 
-def _joined(parts: list[Points]) -> Points:
-    if len(parts) == 1:
-        return parts[0]
+def _there(time: Floats, since: Floats, value: Floats) -> Points:
+    there = value.view(np.uint64) != ABSENT
+    return Points(time, since, value) if there.all() else Points(time[there], since[there], value[there])
+
+
+def _joined(parts: list[Points]) -> Points | None:
+    if len(parts) < 2:
+        return parts[0] if parts else None
     time, since, value = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((since, time))
     return Points(time[order], since[order], value[order])
 
 
-async def latest(
-    connection: asyncpg.Connection, known: Identities, sources: Sequence[Source], after: float
-) -> dict[Series, tuple[float, float]]:
-    """Return (time, value) of the newest row of every series."""
-    found: dict[Series, tuple[float, float]] = {}
-    for first in range(0, len(sources), AT_ONCE):
-        by_id: dict[int, Source] = {}
-        pairs: list[tuple[int, int]] = []
-        for source in sources[first : first + AT_ONCE]:
-            slot = known.slots.get(source)
-            if slot is not None:
-                by_id[int(known.ids[slot])] = source
-                pairs += ((int(known.ids[slot]), number) for number in known.held[slot])
-        for some in (pairs[at : at + AT_ONCE] for at in range(0, len(pairs), AT_ONCE)):
-            rows = await connection.fetch(LATEST, CLASS, [one[0] for one in some], [one[1] for one in some], after)
-            for row in rows:
-                layout, source, time = known.layouts.get(row["layout_id"]), by_id[row["source_id"]], row["time"]
-                for name, value in zip(layout.names if layout else (), row["values"], strict=False):
-                    series = Series(source, name)
-                    if value is not None and (series not in found or found[series][0] < time):
-                        found[series] = time, value
-        await asyncio.sleep(0)
-    return found
+async def read_cells(
+    connection: asyncpg.Connection,
+    known: Identities,
+    partitions: Partitions,
+    source: Source,
+    names: Sequence[str],
+    step: int,
+    start: float,
+    end: float,
+) -> dict[str, Cells]:
+    """Return the cells of a tier of a source that have a part in start..end, by name."""
+    slot = known.slots.get(source)
+    if slot is None:
+        return {}
+    found: dict[str, list[Cells]] = {}
+    for kept in known.classes_of(slot):
+        if not partitions.touched(kept, step, start, end):
+            continue
+        tree = partitions.trees[kept, step]
+        for layout_id in known.held[slot]:
+            layout = known.layouts[layout_id]
+            here = [name for name in dict.fromkeys(names) if name in layout.column]
+            if not here:
+                continue
+            ranges = list(chunks.value_ranges(layout, here, chunk.PARTS))
+            before = start - tree.period * DAY
+            rows = await chunks.columns(connection, tree, int(known.ids[slot]), layout_id, ranges, before, end)
+            parts = await _computed(5 * len(here) * len(rows), partial(_all_cells, rows))
+            for row in parts:
+                for name, cells in zip(here, row, strict=True):
+                    found.setdefault(name, []).append(cells)
+    return {
+        name: _in_order(parts).between(int(start), int(end)) for name, parts in found.items() if any(map(len, parts))
+    }
+
+
+def _all_cells(rows: list[list[list[bytes]]]) -> list[list[Cells]]:
+    return [_cells(row) for row in rows]
+
+
+def _cells(row: list[list[bytes]]) -> list[Cells]:
+    begins, ends = chunk.cell_axis(row[0])
+    return [Cells(begins, ends, *chunk.cell_values(columns)) for columns in row[1:]]
+
+
+def _in_order(parts: list[Cells]) -> Cells:
+    parts = [part for part in parts if len(part)]
+    return join(sorted(parts, key=lambda part: int(part.ends[0])))
+
+
+async def _computed(columns: int, work: Callable[[], T]) -> T:
+    return await asyncio.to_thread(work) if columns > IN_A_THREAD else work()

@@ -9,22 +9,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import asyncpg
 import numpy as np
 
-from monitor.batch import Block, Cursor, Source
+from monitor.batch import Block, Cursor, Floats, Source
 from monitor.handler import Refused
 from monitor.store import copying, interning, merging
+from monitor.store.classes import Classes
 from monitor.store.identities import UNKNOWN, Identities, News, Slots
-from monitor.store.partitions import DAY, Leaf, Partitions
+from monitor.store.partitions import Partitions
 from monitor.store.table import Rows, rows_of
+from monitor.store.trees import DAY, Leaf
 
 T = TypeVar("T")
 
-CLASS = 1
 AHEAD = float(DAY)
 """Rows further in the future are refused: the partitions end there, and no true stamp lies there."""
 FARTHEST_SINCE = 1e10
@@ -32,8 +33,14 @@ SAME = 2e-6
 """Seconds within which two times may become the same, for the database counts microseconds."""
 IN_A_THREAD = 20_000
 """Values from which on the work with numpy is a thread's."""
+FAR = 1 << 20
+"""More days than there are."""
 CURSOR = """
 INSERT INTO journal_cursor VALUES (true, $1, $2) ON CONFLICT (one) DO UPDATE SET segment = $1, "row" = $2
+"""
+STALE = """
+INSERT INTO stale SELECT s, to_timestamp(d) FROM unnest($1::int[], $2::float8[]) AS new (s, d)
+ON CONFLICT (source_id, day) DO UPDATE SET marked = clock_timestamp()
 """
 
 
@@ -54,17 +61,27 @@ class _Plan:
     fresh: dict[Leaf, list[memoryview]]
     doubtful: dict[Leaf, list[memoryview]]
     """Rows that may be there already."""
+    stale: set[tuple[int, int]] = field(default_factory=set)
+    """The (source id, day) that were packed or consolidated before all of their rows were there."""
 
 
 class Writer:
     """Writes to one database. The cursor goes with the rows, so that each is stored exactly once."""
 
     def __init__(
-        self, identities: Identities, partitions: Partitions, *, clock: Callable[[], float] = time.time
+        self,
+        identities: Identities,
+        partitions: Partitions,
+        classes: Classes,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.stats = Stats()
         self.identities = identities
+        self.closed: dict[int, float] = {}
+        """By class: rows older than this are packed or consolidated already, or are just being so."""
         self._partitions = partitions
+        self._classes = classes
         self._clock = clock
 
     async def write(self, connection: asyncpg.Connection, blocks: Sequence[Block], cursor: Cursor) -> list[Refused]:
@@ -78,6 +95,8 @@ class Writer:
             await self._partitions.make(connection, leaf)
         merged, news = 0, News()
         async with connection.transaction():
+            if plan.stale:
+                await connection.execute(STALE, *map(list, zip(*sorted(plan.stale), strict=True)))
             for leaf, parts in plan.fresh.items():
                 merged += await self._store(connection, leaf, parts, news)
             for leaf, parts in plan.doubtful.items():
@@ -95,21 +114,30 @@ class Writer:
     def _storable(self, rows: Rows, refused: list[Refused]) -> Rows:
         """Return the rows without those that lie outside of what is kept."""
         now = self._clock()
-        kept = (rows.times >= now - self._partitions.retention[CLASS]) & (rows.times <= now + AHEAD)
+        kept = (rows.times >= now - self._collected(rows)) & (rows.times <= now + AHEAD)
         kept &= np.abs(rows.since) < FARTHEST_SINCE
         for row in np.flatnonzero(~kept).tolist():
             item = f"{':'.join(rows.sources[row])} at {rows.times[row]:.0f}"
             refused.append(Refused(item, "outside of what is kept: older than the retention, or in the future"))
         return rows if kept.all() else rows.take(np.flatnonzero(kept))
 
+    def _collected(self, rows: Rows) -> Floats | float:
+        """Return how long each row is kept."""
+        retention = self._classes.retention
+        if len(retention.classes) == 1:
+            return retention.classes[0].collected
+        return np.array([retention.of(source).collected for source in rows.sources])
+
     async def _intern(self, connection: asyncpg.Connection, tables: list[Rows], refused: list[Refused]) -> list[Rows]:
         """Give numbers to all that is new; return the rows without those whose names cannot be stored."""
         known = self.identities
         layouts = {layout for rows in tables for layout in rows.layouts if layout not in known.layout_ids}
-        sources: dict[Source, tuple[float, float]] = {}
+        sources: dict[Source, tuple[float, float, int]] = {}
         for rows in tables:
             for row in np.flatnonzero(known.resolve(rows.sources) == UNKNOWN).tolist():
-                sources.setdefault(rows.sources[row], (float(rows.intervals[row]), float(rows.times[row])))
+                source = rows.sources[row]
+                new = float(rows.intervals[row]), float(rows.times[row]), self._classes.of(source)
+                sources.setdefault(source, new)
         if layouts or sources:
             bad: dict[object, str] = {one: why for one in layouts if (why := interning.layout_problem(one))}
             bad.update({one: why for one in sources if (why := interning.source_problem(one))})
@@ -118,8 +146,8 @@ class Writer:
             news = News()
             async with connection.transaction():
                 await interning.add_layouts(connection, [one for one in layouts if one not in bad], news)
-                new = {source: what for source, what in sources.items() if source not in bad}
-                await interning.add_sources(connection, new, news)
+                good = {source: what for source, what in sources.items() if source not in bad}
+                await interning.add_sources(connection, good, news)
             known.apply(news)
         await self._link(connection, tables)
         return tables
@@ -152,19 +180,23 @@ class Writer:
         for rows in tables:
             slots, layouts = known.resolve(rows.sources), rows.layout_ids(known.layout_ids)
             plan.rows.append((rows, slots))
-            times = copying.microseconds(rows.times)
-            days = copying.days(times)
+            times, since = copying.microseconds(rows.times), copying.microseconds(rows.since)
+            classes, days = known.kept[slots], copying.days(times)
             # Only what is not newer than all that is known of its source can be there already.
             fresh = rows.times > known.last[slots] + SAME
-            kinds = days * 2 + fresh
+            kinds = (classes * FAR + days) * 2 + fresh
             for kind in np.unique(kinds).tolist():
-                here, (day, new) = kinds == kind, divmod(kind, 2)
+                here, (place, new) = kinds == kind, divmod(kind, 2)
+                kept, day = divmod(place, FAR)
                 at = slice(None) if here.all() else here
-                part = copying.rows(
-                    times[at], copying.microseconds(rows.since[at]), known.ids[slots[at]], layouts[at],
-                    CLASS, rows.values[at],
-                )  # fmt: skip
-                (plan.fresh if new else plan.doubtful).setdefault(Leaf(CLASS, day * DAY), []).append(part)
+                part = copying.rows(times[at], since[at], known.ids[slots[at]], layouts[at], kept, rows.values[at])
+                leaf = self._partitions.rows(kept).leaf(day * DAY)
+                (plan.fresh if new else plan.doubtful).setdefault(leaf, []).append(part)
+                if (closed := self.closed.get(kept, 0.0)) > day * DAY - DAY:
+                    for row in np.flatnonzero(here & (rows.since < closed)).tolist():
+                        number = int(known.ids[slots[row]])
+                        touched = {day * DAY, int(rows.since[row] // DAY) * DAY}
+                        plan.stale.update((number, each) for each in touched if each < closed)
         return plan
 
     async def _store(self, connection: asyncpg.Connection, leaf: Leaf, parts: list[memoryview], news: News) -> int:

@@ -1,0 +1,123 @@
+"""What one chunk holds, as packed columns: the rows of a source and layout over a day, or cells over a longer period.
+
+The first two columns are the axis: of rows their times and the microseconds since `since`, of cells their ends and
+their lengths in seconds. The values follow: of rows one column per name, of cells five per name (known, mean, min,
+max, last).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.batch import Floats
+from monitor.consolidate import Cells
+from monitor.store import copying
+from monitor.store.packing import Packed, pack, pack_times, refers, unpack, unpack_times
+
+AXIS = 2
+PARTS = 5
+
+Ints = NDArray[np.int64]
+
+
+class Rows(NamedTuple):
+    """Rows of one layout: times in the database's microseconds; `values` has a column per name."""
+
+    time: Ints
+    since: Ints
+    values: Floats
+
+
+def of_rows(rows: Rows) -> Packed:
+    """Pack rows, sorted by time and since."""
+    axis = [pack_times(rows.time), pack_times(rows.time - rows.since)]
+    return _behind(axis, [pack(rows.values, seconds=elapsed(rows))])
+
+
+def of_cells(cells: Cells, names: int) -> Packed:
+    """Pack the cells of so many series."""
+    axis = [pack_times(cells.ends), pack_times(cells.ends - cells.begins)]
+    return _behind(axis, [pack([part[:, i] for part in cells.parts]) for i in range(names)])
+
+
+def _behind(axis: Sequence[bytes], packed: Sequence[Packed]) -> Packed:
+    offsets = [0]
+    for part in axis:
+        offsets.append(offsets[-1] + len(part))
+    for one in packed:
+        first = offsets[-1]
+        offsets += [first + offset for offset in one.offsets[1:]]
+    return Packed(b"".join([*axis, *(one.data for one in packed)]), offsets)
+
+
+def elapsed(rows: Rows) -> Floats:
+    """Return the seconds that each row covers, exactly as the rates were made with them."""
+    return np.asarray(copying.seconds(rows.time) - copying.seconds(rows.since))
+
+
+def cut(data: bytes, offsets: Sequence[int], first: int, count: int) -> list[bytes]:
+    """Return `count` columns from `first` on; `data` begins with the first of `offsets`."""
+    origin = offsets[0]
+    return [data[offsets[i] - origin : offsets[i + 1] - origin] for i in range(first, first + count)]
+
+
+def row_axis(columns: Sequence[bytes]) -> tuple[Ints, Ints]:
+    """Return the times and since of rows from the two columns of the axis."""
+    time, length = map(unpack_times, columns)
+    return time, time - length
+
+
+def row_values(column: bytes, seconds: Floats, other: Callable[[int], bytes]) -> Floats:
+    """Return one column of rows; `other` gives the value column of a number, where this one is equal to it."""
+    number = refers(column)
+    return unpack(column if number is None else other(number), seconds=seconds)
+
+
+def equal_to(column: bytes) -> int | None:
+    """Return the number of the value column that this one is equal to; None when it stands for itself."""
+    return refers(column)
+
+
+def read_rows(data: bytes, offsets: Sequence[int]) -> Rows:
+    """Return all rows of a chunk."""
+    columns = cut(data, offsets, 0, len(offsets) - 1)
+    time, since = row_axis(columns[:AXIS])
+    rows = Rows(time, since, np.empty((len(time), len(columns) - AXIS)))
+    seconds = elapsed(rows)
+    for i, column in enumerate(columns[AXIS:]):
+        rows.values[:, i] = row_values(column, seconds, lambda number: columns[AXIS + number])
+    return rows
+
+
+def cell_axis(columns: Sequence[bytes]) -> tuple[Ints, Ints]:
+    """Return the begins and ends of cells from the two columns of the axis."""
+    ends, length = map(unpack_times, columns)
+    return ends - length, ends
+
+
+def cell_values(columns: Sequence[bytes]) -> tuple[Floats, ...]:
+    """Return known, mean, min, max and last of one name from its five columns."""
+    parts: list[Floats] = []
+    for column in columns:
+        number = refers(column)
+        if number is not None and not number < len(parts):
+            raise ValueError(f"expected the number of an earlier column, got {number}")
+        parts.append(unpack(column) if number is None else parts[number])
+    return tuple(parts)
+
+
+def read_cells(data: bytes, offsets: Sequence[int]) -> Cells:
+    """Return all cells of a chunk, a column per name."""
+    columns = cut(data, offsets, 0, len(offsets) - 1)
+    begins, ends = cell_axis(columns[:AXIS])
+    names = (len(columns) - AXIS) // PARTS
+    parts = [np.empty((len(ends), names)) for _ in range(PARTS)]
+    for i in range(names):
+        first = AXIS + i * PARTS
+        for part, values in zip(parts, cell_values(columns[first : first + PARTS]), strict=True):
+            part[:, i] = values
+    return Cells(begins, ends, *parts)
