@@ -75,6 +75,13 @@ def test_counts_over_seconds_come_back_with_any_exceptions(
     there_and_back(values)
 
 
+def test_rows_without_any_number_come_back() -> None:
+    seconds = np.ones(3)
+    for words in ([SPECIAL[6], NOT_REPORTED, SPECIAL[7]], [NOT_REPORTED, SPECIAL[6], SPECIAL[6]]):
+        there_and_back(floats(words), seconds)
+        there_and_back(floats(words))
+
+
 @given(st.lists(INTEGERS, max_size=60))
 def test_every_integer_comes_back(values: list[int]) -> None:
     times = np.array(values, dtype=np.int64)

@@ -158,7 +158,7 @@ def _pack(values: Floats, seconds: Floats | None) -> bytes:
         if mode is Mode.DECIMALS or divisor is not None:
             column, exceptions = _scaled(mode, values, divisor, tokens, regular)
             found.append(column)
-            if not exceptions:
+            if column and not exceptions:
                 break
     else:
         tokens[bits == 0] = ZERO
