@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import subprocess
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.graph import png
+from monitor.graph.colour import colour
+from monitor.graph.columns import Columns, polygon, polyline
 from monitor.graph.expr import Name
-from monitor.graph.glyph import image
+from monitor.graph.glyph import NARROW, find, image, installed
 from monitor.graph.layout import layout
 from monitor.graph.model import Area, Graph, Line, Stack
-from monitor.graph.picture import Font, Picture
+from monitor.graph.picture import Fill, Font, Picture, Rect, Stroke
 from monitor.graph.png import encode
 from monitor.graph.render import pixels, render
 
@@ -111,6 +118,27 @@ def test_any_character_is_drawn_or_replaced_by_a_box(text: str) -> None:
     assert render(picture(title=text)).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("text", ["配", "サ", "트", "流"])
+def test_a_wide_character_is_no_box_when_a_font_has_it(text: str) -> None:
+    if find(text) is None:
+        pytest.skip(f"no font of this machine has {text}: Debian's fonts-noto-cjk has it")
+    ink = image(text, Font(12))
+    assert len(np.unique(ink)) > 5  # a box has two shades
+    columns = np.flatnonzero(ink.any(axis=0))
+    assert ink.shape[1] == 2 * Font(12).advance
+    assert columns[-1] - columns[0] >= 6
+    assert abs((columns[0] + columns[-1]) / 2 - (ink.shape[1] - 1) / 2) <= 2
+
+
+def test_fonts_are_found_by_the_names_of_their_files(tmp_path: Path) -> None:
+    for place in ("opentype/noto/NotoSansCJK-Regular.ttc", "truetype/nanum/NanumGothic.ttf", "a/NotoSansCJK-Bold.ttc"):
+        file = tmp_path / place
+        file.parent.mkdir(parents=True)
+        file.write_bytes(NARROW[0].read_bytes())
+    found = installed((tmp_path, tmp_path / "nowhere"))
+    assert [path.name for path in found] == ["NotoSansCJK-Regular.ttc", "NanumGothic.ttf"]
+
+
 def test_letters_keep_their_places() -> None:
     font = Font(11)
     one, three = image("l", font), image("lll", font)
@@ -150,3 +178,44 @@ def test_rendering_loads_no_figures_and_searches_no_fonts() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"matplotlib.pyplot", "matplotlib.figure", "matplotlib.font_manager", "matplotlib.backend_bases"}
     assert not heavy & set(loaded)
+
+
+def drawn(shape: Fill | Stroke, width: int = 30, height: int = 20) -> np.ndarray:
+    plot = Rect(5, 4, width - 5, height - 4)
+    made = replace(picture(), width=width, height=height, plot=plot, boxes=(), frame=(), texts=(), shapes=(shape,))
+    return pixels(made)[:, :, :3].astype(int)
+
+
+@given(
+    st.lists(st.floats(-5, 25) | st.just(math.nan), min_size=1, max_size=60),
+    st.floats(-5, 25),
+    st.sampled_from(["336699", "33669980"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_even_areas_are_drawn_as_a_general_rasteriser_draws_them(
+    values: list[float], bottom: float, shade: str
+) -> None:
+    columns = Columns.of(len(values), 5, 20, len(values), 1)
+    top = columns.largest(np.array(values))
+    low = np.full(len(top), float(round(bottom)))
+    points = polygon(columns, np.where(np.isfinite(top), top, low), low)
+    even, general = drawn(Fill(points, colour(shade), even=True)), drawn(Fill(points, colour(shade)))
+    assert np.abs(even - general).max() <= 4
+
+
+@given(st.lists(st.integers(-3, 22) | st.none(), min_size=1, max_size=60), st.sampled_from([1, 2, 3]))
+@settings(max_examples=200, deadline=None)
+def test_an_even_line_passes_through_all_values_without_a_hole(values: list[int | None], width: int) -> None:
+    wanted = np.array([math.nan if value is None else value + 0.5 for value in values])
+    columns = Columns.of(len(values), 5, 20, len(values), 1)
+    points = polyline(columns, *columns.ends(wanted), shortest=3)
+    found = (drawn(Stroke(points, colour("000000"), width, even=True)) == 0).all(axis=2)
+    assert not found[:4].any()
+    assert not found[16:].any()
+    pairs = points.reshape(-1, 2, 2)
+    for i, ((x, y), (_, leave)) in enumerate(pairs):
+        if math.isfinite(y) and 5 <= x < 25:
+            follows = i and math.isfinite(pairs[i - 1, 1, 1])
+            ends = [y, leave, pairs[i - 1, 1, 1] if follows else y]
+            column = found[max(4, int(min(ends))) : max(4, min(16, int(max(ends)) + 1)), int(x)]
+            assert column.all()

@@ -92,15 +92,22 @@ def _face(character: str, font: Font) -> FT2Font | None:
     code = ord(character)
     if first.get_char_index(code):
         return first
-    others = (_open(path) for path in (NARROW[1], *_installed()))
+    others = (_open(path) for path in (NARROW[1], *installed(FONTS)))
     return next((face for face in others if face.get_char_index(code)), None)
 
 
-@lru_cache(maxsize=1)
-def _installed() -> tuple[Path, ...]:
-    """Find the fonts, once: reading these directories takes a few milliseconds."""
+def find(character: str) -> Path | None:
+    """Return the font in which a character is drawn; None if it is drawn as a box."""
+    with _drawing:
+        face = _face(character, Font(12))
+        return None if face is None else Path(str(face.fname))
+
+
+@lru_cache(maxsize=4)
+def installed(roots: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Find the fonts for what the bundled ones lack, once: reading directories takes a few milliseconds."""
     found: dict[str, Path] = {}
-    for root in FONTS:
+    for root in roots:
         for directory, _, files in os.walk(root):
             for file in files:
                 if file.endswith((".ttf", ".ttc", ".otf")) and "Bold" not in file:
@@ -113,7 +120,7 @@ def _installed() -> tuple[Path, ...]:
 def warm() -> None:
     """Find and open the fonts, so that no picture waits for the file system."""
     with _drawing:
-        for path in (*NARROW, *_installed()):
+        for path in (*NARROW, *installed(FONTS)):
             _open(path)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from monitor.batch import Floats
 from monitor.graph.colour import Colour
 from monitor.graph.model import Graph, Item
 from monitor.graph.picture import Box, Font, LegendRow, Rect, Text, cells, shortened
-from monitor.graph.units import short, split, text
+from monitor.graph.units import short, text
 
 BETWEEN = 2  # empty cells between two columns
 MARK = 2  # cells of the coloured box with the room after it
@@ -71,8 +71,9 @@ class Block:
 
     def at(self, x: int, y: int) -> Block:
         """Return it moved."""
-        boxes = tuple(replace(box, rect=_moved(box.rect, x, y)) for box in self.boxes)
-        return Block(self.height, boxes, tuple(replace(one, x=one.x + x, y=one.y + y) for one in self.texts))
+        boxes = tuple(Box(_moved(box.rect, x, y), box.colour) for box in self.boxes)
+        texts = tuple(Text(at.x + x, at.y + y, at.text, at.font, at.colour, at.align) for at in self.texts)
+        return Block(self.height, boxes, texts)
 
 
 def _moved(rect: Rect, x: int, y: int) -> Rect:
@@ -148,8 +149,8 @@ def _table(
     """
     columns = []
     for head in graph.legend:
-        parts = [split(row.numbers[head], graph.base, graph.unit) if head in row.numbers else ("", "") for row in rows]
-        columns.append(_Column(head, tuple(part[0] for part in parts), tuple(part[1] for part in parts)))
+        parts = [row.texts.get(head, "").partition(" ") for row in rows]
+        columns.append(_Column(head, tuple(part[0] for part in parts), tuple(part[2] for part in parts)))
     longest = max(cells(row.legend) for row in rows)
 
     def wide(names: int) -> int:

@@ -118,10 +118,11 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A filled polygon: rows of (x, y)."""
+    """A filled polygon: rows of (x, y); `even` if it is made of columns that begin and end between pixels."""
 
     points: Floats
     colour: Colour
+    even: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ class Stroke:
     width: float = 1.0
     dashes: tuple[float, ...] = ()
     dash_offset: float = 0.0
+    even: bool = False
+    """Whether it is made of columns, two points each."""
 
 
 @dataclass(frozen=True, slots=True)

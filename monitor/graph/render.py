@@ -13,6 +13,7 @@ from monitor.graph.colour import Colour
 from monitor.graph.glyph import image
 from monitor.graph.picture import Box, Fill, Picture, Rect, Stroke, Text
 from monitor.graph.png import encode
+from monitor.graph.raster import draw_area, draw_line
 
 Pixels = NDArray[np.uint8]
 Words = NDArray[np.uint32]
@@ -34,7 +35,12 @@ def pixels(picture: Picture) -> Pixels:
     for box in picture.boxes:
         _box(words, box)
     for shape in picture.shapes:
-        _shape(agg, picture, shape)
+        if not shape.even:
+            _shape(agg, picture, shape)
+        elif isinstance(shape, Fill):
+            draw_area(drawn, picture.plot, shape)
+        else:
+            draw_line(drawn, picture.plot, shape)
     for box in picture.frame:
         _box(words, box)
     for text in picture.texts:

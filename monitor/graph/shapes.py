@@ -160,7 +160,7 @@ def _area(one: Drawn, columns: Columns, covered: np.ndarray, frame: Frame) -> tu
     covers = covered | known if one.item.stacked else nowhere
     if not known.any():
         return [], covers
-    return [Fill(polygon(columns, np.where(known, top, bottom), bottom), one.colour)], covers
+    return [Fill(polygon(columns, np.where(known, top, bottom), bottom), one.colour, even=True)], covers
 
 
 def _line(values: Floats, shade: Colour, columns: Columns, frame: Frame, item: Line | None = None) -> Stroke:
@@ -175,7 +175,8 @@ def _line(values: Floats, shade: Colour, columns: Columns, frame: Frame, item: L
         ends.append(np.where(inside, np.clip(y, plot.top + width / 2, plot.bottom - width / 2), y))
     points = polyline(columns, *ends, shortest=5 * thin)
     dashes = () if item is None else tuple(zoom * part for part in item.dashes)
-    return Stroke(points, shade, width, dashes, zoom * item.dash_offset if item else 0.0)
+    even = not dashes and width == round(width)
+    return Stroke(points, shade, width, dashes, zoom * item.dash_offset if item else 0.0, even)
 
 
 def _ticks(one: Drawn, item: Tick, columns: Columns, frame: Frame) -> Iterator[Fill]:
