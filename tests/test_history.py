@@ -7,7 +7,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -51,19 +51,30 @@ async def url(postgres: PostgresServer) -> str:
     return await fresh(postgres)
 
 
-async def opened(url: str, directory: Path, clock: Clock, *classes: RetentionClass) -> PostgreSQLHandler:
-    store = PostgreSQLHandler("PostgreSQLHandler", DiamondNaming(), database=url, data_dir=directory, clock=clock)
-    store.keep(Retention(classes or (RetentionClass(tiers=TIERS, collected=3 * DAY),)))
-    store.builder.rest = 0.0
-    await store.open()
-    return store
+Opens = Callable[..., Awaitable[PostgreSQLHandler]]
 
 
 @pytest.fixture
-async def store(url: str, data_dir: Path, clock: Clock) -> AsyncIterator[PostgreSQLHandler]:
-    one = await opened(url, data_dir, clock)
-    yield one
-    await one.close()
+async def opened(url: str, data_dir: Path, clock: Clock) -> AsyncIterator[Opens]:
+    """What opens a store on the test's database, with these classes of retention."""
+    stores = []
+
+    async def made(*classes: RetentionClass) -> PostgreSQLHandler:
+        store = PostgreSQLHandler("PostgreSQLHandler", DiamondNaming(), database=url, data_dir=data_dir, clock=clock)
+        store.keep(Retention(classes or (RetentionClass(tiers=TIERS, collected=3 * DAY),)))
+        store.builder.rest = 0.0
+        stores.append(store)
+        await store.open()
+        return store
+
+    yield made
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+async def store(opened: Opens) -> PostgreSQLHandler:
+    return await opened()
 
 
 class Feed:
@@ -168,7 +179,7 @@ async def test_built_at_once_or_in_steps_it_is_the_same(store: PostgreSQLHandler
         async with store._writing() as connection:
             before = await connection.fetch("SELECT step, start, source_id, data FROM chunk ORDER BY 1, 2, 3")
             await connection.execute("UPDATE tier SET built = NULL")
-        store.classes.built = {key: 0.0 for key in store.classes.built}
+        store.classes.built = dict.fromkeys(store.classes.built, 0.0)
         await store.build()
         async with store._writing() as connection:
             assert await connection.fetch("SELECT step, start, source_id, data FROM chunk ORDER BY 1, 2, 3") == before
@@ -273,15 +284,13 @@ async def test_a_row_or_reader_that_comes_while_a_day_is_packed_loses_nothing(
         assert points.value.tolist() == [1.0] * 100 + [2.0] * written
 
 
-async def test_other_intervals_than_a_minute_have_tiers_of_their_own_step(
-    url: str, data_dir: Path, clock: Clock
-) -> None:
+async def test_other_intervals_than_a_minute_have_tiers_of_their_own_step(opened: Opens, clock: Clock) -> None:
     """Cells are never finer than what a source reports, and steps that do not divide each other are weighed."""
     fast = RetentionClass("fast", "fast", 3 * DAY, (Tier(10, 5 * DAY, ALL), Tier(60, 9 * DAY, ALL)))
-    store = await opened(url, data_dir, clock, fast, RetentionClass(tiers=TIERS))
+    store = await opened(fast, RetentionClass(tiers=TIERS))
     query = Query(store, clock=clock, max_points=100_000)
     slow, odd, quick = Source("h", "slow"), Source("h", "odd"), Source("h", "fast")
-    clock.now = START + DAY + 5000.0
+    clock.now = START + 5000.0
     for source, interval in ((slow, 600), (odd, 45), (quick, 5)):
         count = (DAY + 4000) // interval
         for first in range(0, count, 5000):
@@ -290,7 +299,8 @@ async def test_other_intervals_than_a_minute_have_tiers_of_their_own_step(
             made.since[:] = [at - interval for at in stamps]
             made.intervals[:] = interval
             await store.write([made], Cursor(interval, first + 1))
-    asked = [(slow, 600), (slow, 3600), (odd, 300), (quick, 10), (quick, 60), (quick, 300)]
+    clock.now = START + DAY + 5000.0
+    asked = [(slow, 600), (slow, 3600), (odd, 900), (quick, 10), (quick, 60), (quick, 300)]
     before = [await query.fetch([Series(one, "a")], START, START + DAY, step=step, cf="MAX") for one, step in asked]
     await store.build()
     after = [await query.fetch([Series(one, "a")], START, START + DAY, step=step, cf="MAX") for one, step in asked]
@@ -298,11 +308,10 @@ async def test_other_intervals_than_a_minute_have_tiers_of_their_own_step(
     for one, other in zip(before, after, strict=True):
         assert np.isfinite(one.series[0].values).all()
         np.testing.assert_array_equal(one.series[0].values, other.series[0].values)
-    await store.close()
 
 
-async def test_a_source_that_changes_its_class_keeps_its_history(url: str, data_dir: Path, clock: Clock) -> None:
-    store = await opened(url, data_dir, clock)
+async def test_a_source_that_changes_its_class_keeps_its_history(opened: Opens, clock: Clock) -> None:
+    store = await opened()
     feed = Feed(store, clock, "class")
     feed.days(1.5)
     await feed.write()
@@ -315,16 +324,15 @@ async def test_a_source_that_changes_its_class_keeps_its_history(url: str, data_
     after = await store.read(A, ["a"], START, clock.now)
     assert len(after["a"].time) == len(feed.stamps) - 1 > len(before["a"].time)
     await store.close()
-    again = await opened(url, data_dir, clock, *store.retention.classes)
+    again = await opened(*store.retention.classes)
     assert len((await again.read(A, ["a"], START, clock.now))["a"].time) == len(feed.stamps) - 1
-    await again.close()
 
 
 async def test_what_is_still_to_be_consolidated_outlives_its_retention(
-    url: str, data_dir: Path, clock: Clock, tmp_path: Path
+    opened: Opens, clock: Clock, tmp_path: Path
 ) -> None:
     """The appliance was switched off for a week: what was reported before must reach the tiers all the same."""
-    store = await opened(url, data_dir, clock)
+    store = await opened()
     feed = Feed(store, clock, "away")
     feed.days(1.4)
     await feed.write()
@@ -338,4 +346,3 @@ async def test_what_is_still_to_be_consolidated_outlives_its_retention(
         answer = await Query(store, clock=clock).fetch([Series(A, "a")], START, START + DAY, step=300)
         assert rrd.equal(answer.series[0].values, peer.fetch("AVERAGE", 300, START, START + DAY)[:, 0]).all()
         assert np.isfinite(answer.series[0].values).any()
-    await store.close()

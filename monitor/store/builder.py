@@ -82,6 +82,7 @@ class Builder:
         self._classes = classes
         self._reading = reading
         self._writing = writing
+        self._turn = asyncio.Lock()
 
     @property
     def _known(self) -> Identities:
@@ -89,6 +90,10 @@ class Builder:
 
     async def run(self, now: float) -> None:
         """Build everything that is over at a time."""
+        async with self._turn:
+            await self._run(now)
+
+    async def _run(self, now: float) -> None:
         for kept, one in self._classes.numbered().items():
             if one.pack:
                 await self._pack(kept, now)
