@@ -219,3 +219,13 @@ def test_an_even_line_passes_through_all_values_without_a_hole(values: list[int 
             ends = [y, leave, pairs[i - 1, 1, 1] if follows else y]
             column = found[max(4, int(min(ends))) : max(4, min(16, int(max(ends)) + 1)), int(x)]
             assert column.all()
+
+
+@pytest.mark.parametrize("shades", [3, 100_000])
+def test_a_picture_of_many_bands_is_one_picture(shades: int) -> None:
+    many = np.full((700, 900, 4), 255, dtype=np.uint8)
+    many[:, :, :3] = (
+        np.random.default_rng(1).integers(0, 255, (shades, 3))[np.arange(700 * 900) % shades].reshape(700, 900, 3)
+    )
+    assert many.size // 4 > 2 * png.BAND
+    assert (decode(encode(many)) == many[:, :, :3]).all()

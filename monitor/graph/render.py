@@ -1,4 +1,4 @@
-"""Pictures become PNGs: shapes by matplotlib's Agg renderer, without its figures; texts from cached glyphs."""
+"""Pictures become PNGs: columns of pixels as they are, other shapes by matplotlib's Agg, texts from cached glyphs."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def render(picture: Picture) -> bytes:
 
 def pixels(picture: Picture) -> Pixels:
     """Return the picture as RGBA, an array of (height, width, 4)."""
-    agg = RendererAgg(picture.width, picture.height, 72)
-    drawn: Pixels = np.asarray(agg)
+    agg = None if all(shape.even for shape in picture.shapes) else RendererAgg(picture.width, picture.height, 72)
+    drawn: Pixels = np.empty((picture.height, picture.width, 4), dtype=np.uint8) if agg is None else np.asarray(agg)
     words: Words = drawn.view("<u4")[:, :, 0]
     words[:] = _word(picture.background)
     for box in picture.boxes:
         _box(words, box)
     for shape in picture.shapes:
-        if not shape.even:
-            _shape(agg, picture, shape)
-        elif isinstance(shape, Fill):
+        if shape.even and isinstance(shape, Fill):
             draw_area(drawn, picture.plot, shape)
-        else:
+        elif shape.even and isinstance(shape, Stroke):
             draw_line(drawn, picture.plot, shape)
+        elif agg is not None:
+            _shape(agg, picture, shape)
     for box in picture.frame:
         _box(words, box)
     for text in picture.texts:
