@@ -70,13 +70,13 @@ class PostgreSQLHandler(Store):
         self.partitions = Partitions()
         self.classes = Classes()
         self.server: Embedded | None = None
-        self.sizes: dict[tuple[str, str], sizes.Size] = {}
-        """The disk space of each class' tiers, as measured last."""
+        self.sizes = {}
         self._clock = clock
         self._writer = Writer(Identities(), self.partitions, self.classes, clock=clock)
         self.builder = Builder(
             self._writer, self.partitions, self.classes, reading=lambda: self._opened().reader(), writing=self._writing
         )
+        self.history = self.builder.stats
         self._session: Session | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ended = False

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from monitor.batch import Block, Cursor, Floats, Kind, Layout, Series, Source
@@ -40,6 +41,7 @@ __all__ = [
     "DeliveryError",
     "Floats",
     "Handler",
+    "History",
     "Kind",
     "Layout",
     "Naming",
@@ -143,11 +145,28 @@ class Points(NamedTuple):
     value: Floats
 
 
+@dataclass(slots=True)
+class History:
+    """What was made of closed periods since the start of the process."""
+
+    packed_chunks: int = 0
+    packed_bytes: int = 0
+    cells_chunks: int = 0
+    cells_bytes: int = 0
+    rebuilt: int = 0
+    """Days of sources made again because rows came late."""
+    seconds: float = 0.0
+    """Time spent, rests not counted."""
+
+
 class Store(Handler):
     """The handler that can be read back. There is one, and it keeps its cursor in its own transactions."""
 
     retention = Retention()
     """What it keeps of which sources for how long."""
+    history = History()
+    sizes: Mapping[tuple[str, str], int] = MappingProxyType({})
+    """Bytes on the disk, by class and by tier: `rows`, `packed` or a step such as `5m`."""
 
     def keep(self, retention: Retention) -> None:
         """Keep this from now on; before `open` or at any time after it."""

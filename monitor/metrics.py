@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from monitor import __version__
+from monitor.handler import Store
 from monitor.journal import JournalStats
 from monitor.lag import Lag
 from monitor.outlet import Outlet
@@ -47,6 +48,8 @@ class Parts(Protocol):
     def query(self) -> Has: ...
     @property
     def outlets(self) -> Sequence[Outlet]: ...
+    @property
+    def store(self) -> Store: ...
     @property
     def lag(self) -> Lag: ...
 
@@ -93,6 +96,7 @@ class Metrics:
         yield from self._jobs()
         yield from self._outlets()
         yield from self._way()
+        yield from self._history()
         yield from self._web()
 
     def _jobs(self) -> Iterator[Metric]:
@@ -169,6 +173,20 @@ class Metrics:
             lag.add_metric((f"{100 * quantile:g}",), self.parts.lag.quantile(quantile))
         yield lag
         yield gauge("monitor_loop_lag_max_seconds", "The worst lag since the start.", value=self.parts.lag.worst)
+
+    def _history(self) -> Iterator[Metric]:
+        store = self.parts.store
+        sizes = gauge("monitor_store_bytes", "Disk space of rows, packed rows and tiers.", ("retention_class", "tier"))
+        for labels, size in list(store.sizes.items()):
+            sizes.add_metric(labels, size)
+        yield sizes
+        done = store.history
+        yield counter("monitor_history_packed_chunks", "Days of sources packed.", value=done.packed_chunks)
+        yield counter("monitor_history_packed_bytes", "Bytes that they were packed to.", value=done.packed_bytes)
+        yield counter("monitor_history_cells_chunks", "Chunks of tiers' cells made.", value=done.cells_chunks)
+        yield counter("monitor_history_cells_bytes", "Bytes of these.", value=done.cells_bytes)
+        yield counter("monitor_history_rebuilt", "Days of sources made again for late rows.", value=done.rebuilt)
+        yield counter("monitor_history_seconds", "Time spent on it.", value=done.seconds)
 
     def _web(self) -> Iterator[Metric]:
         push, draw = self.web.push, self.web.draw

@@ -13,6 +13,14 @@ from monitor.consolidate import CF
 DAY = 86400
 
 
+def label(step: int) -> str:
+    """Return a step as people write it: 5m, 1h, 1d."""
+    for unit, seconds in (("d", DAY), ("h", 3600), ("m", 60)):
+        if step % seconds == 0:
+            return f"{step // seconds}{unit}"
+    return f"{step}s"
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
     """Cells of `step` seconds, kept for `keep` seconds, that can answer these functions."""
@@ -24,10 +32,7 @@ class Tier:
     @property
     def label(self) -> str:
         """The step as people write it: 5m, 1h, 1d."""
-        for unit, seconds in (("d", DAY), ("h", 3600), ("m", 60)):
-            if self.step % seconds == 0:
-                return f"{self.step // seconds}{unit}"
-        return f"{self.step}s"
+        return label(self.step)
 
     def cell(self, pdp_step: int) -> int:
         """Return the step that its cells have of a source: never finer than its PDPs."""

@@ -8,6 +8,7 @@ import math
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -196,7 +197,9 @@ async def test_packed_rows_read_as_before(store: PostgreSQLHandler, clock: Clock
     direct = await asyncpg.connect(url)
     tables = await direct.fetch("SELECT tablename FROM pg_tables WHERE tablename ~ '^sample_1_' ORDER BY 1")
     assert tables[0]["tablename"] == f"sample_1_{time.strftime('%Y%m%d', time.gmtime(START + 2 * DAY))}"
-    assert "packed" in await direct.fetchval("SELECT obj_description('metric'::regclass)")
+    today = time.strftime("%Y-%m-%d", time.gmtime(START + 2 * DAY))
+    assert f"older than {today}" in await direct.fetchval("SELECT obj_description('metric'::regclass)")
+    assert await direct.fetchval("SELECT min(time) FROM metric") >= datetime.fromtimestamp(START + 2 * DAY, UTC)
     await direct.close()
     after = await store.read(A, ["a", "b", "none"], START + 1000, clock.now)
     assert set(after) == set(before) == {"a", "b"}
@@ -204,6 +207,9 @@ async def test_packed_rows_read_as_before(store: PostgreSQLHandler, clock: Clock
         for one, other in zip(before[name], after[name], strict=True):
             assert one.tobytes() == other.tobytes()
     assert await store.latest([A]) == newest
+    await store.maintain()
+    assert {("default", word) for word in ("rows", "packed", "5m", "30m", "1h", "1d")} == set(store.sizes)
+    assert 0 < store.sizes["default", "packed"] < store.sizes["default", "rows"]
 
 
 async def test_late_rows_rebuild_what_they_touch(store: PostgreSQLHandler, clock: Clock, tmp_path: Path) -> None:

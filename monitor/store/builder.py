@@ -11,16 +11,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import asyncpg
 import numpy as np
 
 from monitor.batch import Layout
 from monitor.consolidate import CF
+from monitor.handler import History
 from monitor.rates import heartbeat
 from monitor.retention import RetentionClass, Tier
-from monitor.store import chunk, chunks, interning, rows, wide
+from monitor.store import chunk, chunks, copying, interning, rows, wide
 from monitor.store.chunks import Chunk
 from monitor.store.classes import Classes
 from monitor.store.identities import Identities, News
@@ -46,20 +47,12 @@ WHERE day = to_timestamp($1::float8) AND EXISTS (SELECT FROM {leaf} l WHERE l.so
 REMOVE = "DELETE FROM {leaf} WHERE source_id = $1"
 HAS_ROWS = "SELECT EXISTS (SELECT FROM {leaf})"
 
+COMMENT = """
+COMMENT ON VIEW metric IS 'Every collected value as a row of its own. What is older than {since:%Y-%m-%d} (UTC) is
+packed and not shown; with pack = False in [retention] it stays.'
+"""
+
 Connection = Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]
-
-
-@dataclass(slots=True)
-class BuildStats:
-    packed_chunks: int = 0
-    packed_bytes: int = 0
-    cells_chunks: int = 0
-    cells_bytes: int = 0
-    rebuilt: int = 0
-    """Days of sources made again because rows came late."""
-    seconds: float = 0.0
-    """Time spent, rests not counted."""
-    undropped: set[Leaf] = field(default_factory=set)
 
 
 class Builder:
@@ -75,7 +68,9 @@ class Builder:
         writing: Connection,
         rest: float = REST,
     ) -> None:
-        self.stats = BuildStats()
+        self.stats = History()
+        self._undropped: set[Leaf] = set()
+        """Rows that are packed, but that somebody reads."""
         self.rest = rest
         self._writer = writer
         self._partitions = partitions
@@ -125,7 +120,7 @@ class Builder:
         for leaf in sorted(due, key=lambda leaf: leaf.start):
             if leaf.end + GRACE > now:
                 break
-            if leaf in self.stats.undropped and await self._drop(leaf):
+            if leaf in self._undropped and await self._drop(leaf):
                 continue
             await self._close(kept, leaf.end)
             async with self._reading() as connection:
@@ -134,25 +129,29 @@ class Builder:
                 async with self._paced(), self._reading() as connection:
                     await self._pack_source(connection, tree, leaf, row["source_id"])
             await self._drop(leaf)
-        until = now - GRACE
-        async with self._writing() as connection:
-            await self._classes.set_built(connection, kept, PACKED, until // DAY * DAY)
+        until = (now - GRACE) // DAY * DAY
+        if until > self._classes.built.get((kept, PACKED), 0.0):
+            async with self._writing() as connection:
+                await self._classes.set_built(connection, kept, PACKED, until)
+                await connection.execute(COMMENT.format(since=datetime.fromtimestamp(until, UTC)))
 
     async def _pack_source(self, connection: asyncpg.Connection, tree: Tree, leaf: Leaf, source_id: int) -> None:
         """Pack the rows of one source and day together with what is packed of it already."""
         tables = []
         for one in await chunks.whole(connection, tree, source_id, leaf.start, leaf.end):
             if one.layout_id in self._known.layouts:
-                packed = await asyncio.to_thread(chunk.read_rows, one.packed.data, one.packed.offsets)
-                tables.append((self._known.layouts[one.layout_id], packed))
+                before = await asyncio.to_thread(chunk.read_rows, one.packed.data, one.packed.offsets)
+                tables.append((self._known.layouts[one.layout_id], before))
         tables += await rows.of_leaf(connection, self._known, leaf, source_id)
         made = []
         for layout, several in await asyncio.to_thread(merged, tables):
-            packed_rows = await asyncio.to_thread(chunk.of_rows, several)
-            made.append(Chunk(self._known.layout_ids[layout], leaf.start, packed_rows))
+            for part in chunk.parts(several):
+                begin = max(leaf.start, int(copying.seconds(part.time[:1])[0]))
+                packed = await asyncio.to_thread(chunk.of_rows, part)
+                made.append(Chunk(self._known.layout_ids[layout], begin, packed))
         target = tree.leaf(leaf.start)
         await self._partitions.make(connection, target)
-        await chunks.replace(connection, target, source_id, leaf.start, made)
+        await chunks.replace(connection, target, source_id, (leaf.start, leaf.end), made)
         self.stats.packed_chunks += len(made)
         self.stats.packed_bytes += sum(len(one.packed.data) for one in made)
 
@@ -164,7 +163,7 @@ class Builder:
             for row in found:
                 await self._pack_source(connection, tree, leaf, row["source_id"])
             dropped = await self._partitions.drop(connection, leaf)
-        (self.stats.undropped.discard if dropped else self.stats.undropped.add)(leaf)
+        (self._undropped.discard if dropped else self._undropped.add)(leaf)
         return dropped
 
     # --- tiers
@@ -239,7 +238,7 @@ class Builder:
             made.append(Chunk(await self._interned(slot, few.layout, float(few.cells.ends[-1])), start, packed))
         leaf = tree.leaf(start)
         await self._partitions.make(connection, leaf)
-        await chunks.replace(connection, leaf, source_id, start, made)
+        await chunks.replace(connection, leaf, source_id, (start, end), made)
         self.stats.cells_chunks += len(made)
         self.stats.cells_bytes += sum(len(each.packed.data) for each in made)
 

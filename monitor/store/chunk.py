@@ -7,7 +7,7 @@ max, last).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from monitor.store.packing import Packed, pack, pack_times, refers, unpack, unpa
 
 AXIS = 2
 PARTS = 5
+MOST_ROWS = 100_000
 
 Ints = NDArray[np.int64]
 
@@ -30,6 +31,13 @@ class Rows(NamedTuple):
     time: Ints
     since: Ints
     values: Floats
+
+
+def parts(rows: Rows) -> Iterator[Rows]:
+    """Yield rows in parts of as many as a chunk may hold."""
+    for first in range(0, len(rows.time), MOST_ROWS):
+        at = slice(first, first + MOST_ROWS)
+        yield Rows(rows.time[at], rows.since[at], rows.values[at])
 
 
 def of_rows(rows: Rows) -> Packed:

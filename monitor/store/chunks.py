@@ -12,7 +12,10 @@ from monitor.store import chunk
 from monitor.store.packing import Packed
 from monitor.store.trees import Leaf, Tree
 
-REMOVE = "DELETE FROM {leaf} WHERE source_id = $1 AND start = to_timestamp($2::float8)"
+REMOVE = """
+DELETE FROM {leaf}
+WHERE source_id = $1 AND start >= to_timestamp($2::float8) AND start < to_timestamp($3::float8)
+"""
 INSERT = """
 INSERT INTO {leaf} (class, step, source_id, layout_id, start, offsets, data)
 VALUES ($1, $2, $3, $4, to_timestamp($5::float8), $6, $7)
@@ -42,15 +45,15 @@ class Chunk:
 
 
 async def replace(
-    connection: asyncpg.Connection, leaf: Leaf, source_id: int, start: int, chunks: Sequence[Chunk]
+    connection: asyncpg.Connection, leaf: Leaf, source_id: int, period: tuple[int, int], chunks: Sequence[Chunk]
 ) -> None:
-    """Put these chunks of a source in the place of those that begin at the same time."""
+    """Put these chunks of a source in the place of those that begin in the same period."""
     tree = leaf.tree
     async with connection.transaction():
-        await connection.execute(REMOVE.format(leaf=leaf.name), source_id, start)
+        await connection.execute(REMOVE.format(leaf=leaf.name), source_id, *period)
         for one in chunks:
             await connection.execute(
-                INSERT.format(leaf=leaf.name), tree.kept, tree.step, source_id, one.layout_id, start,
+                INSERT.format(leaf=leaf.name), tree.kept, tree.step, source_id, one.layout_id, one.start,
                 one.packed.offsets, one.packed.data,
             )  # fmt: skip
 

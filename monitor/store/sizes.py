@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import asyncpg
 
+from monitor.retention import label
 from monitor.store.partitions import Partitions
-from monitor.store.trees import PACKED, Tree
+from monitor.store.trees import PACKED
 
 MEASURE = """
-SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint AS bytes, count(*) AS parts
+SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint
 FROM pg_partition_tree(to_regclass($1)) WHERE isleaf
 """
 NAMES = "SELECT id, name FROM retention_class"
 
 
-class Size(NamedTuple):
-    bytes: int
-    parts: int
-
-
-async def measured(connection: asyncpg.Connection, partitions: Partitions) -> dict[tuple[str, str], Size]:
-    """Return the size of each tree, indexes included, by its class and by `rows`, `packed` or the tier's step."""
+async def measured(connection: asyncpg.Connection, partitions: Partitions) -> dict[tuple[str, str], int]:
+    """Return the bytes of each tree, indexes included, by its class and by `rows`, `packed` or the tier's step."""
     names = {row["id"]: row["name"] for row in await connection.fetch(NAMES)}
     found = {}
     for tree in list(partitions.trees.values()):
-        row = await connection.fetchrow(MEASURE, tree.name)
-        found[names.get(tree.kept, str(tree.kept)), label(tree)] = Size(row["bytes"], row["parts"])
+        word = "rows" if tree.step is None else "packed" if tree.step == PACKED else label(tree.step)
+        found[names.get(tree.kept, str(tree.kept)), word] = await connection.fetchval(MEASURE, tree.name)
     return found
-
-
-def label(tree: Tree) -> str:
-    if tree.step is None:
-        return "rows"
-    return "packed" if tree.step == PACKED else f"{tree.step}s"
