@@ -15,7 +15,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import uvloop
-from aiohttp import web
 
 from monitor.config import Config, ConfigError, HandlerSpec
 from monitor.gather import Gather
@@ -36,7 +35,7 @@ from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
 from monitor.settings import Settings
 from monitor.task import begin
-from monitor.web import Services, first_admin, make_app
+from monitor.web import Front, Services, first_admin, make_app
 
 log = logging.getLogger("monitor.app")
 
@@ -230,13 +229,9 @@ class Appliance:
             self.store, unit=services.unit, max_points=self.config.server.max_points,
             max_series=self.config.server.max_series,
         )  # fmt: skip
-        runner = web.AppRunner(
-            make_app(services), access_log=None, handle_signals=False, shutdown_timeout=GRACE,
-            max_line_size=LONGEST_LINE,
-        )  # fmt: skip
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listening).start()
+        front = Front(make_app(services), grace=GRACE, longest_line=LONGEST_LINE)
+        stack.push_async_callback(front.close)
+        await front.start(listening)
 
     async def _jobs(self, config: Config, kept: Collection[tuple[JobSpec, Job]] = ()) -> list[Job]:
         """Return the jobs of a configuration, made in slices; what did not change stays the job that it was."""

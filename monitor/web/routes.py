@@ -28,6 +28,8 @@ log = logging.getLogger("monitor.web")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID = web.RequestKey("request_id", str)
+ANSWERS = web.AppKey("answers", dict[tuple[str, int], int])
+"""How many answers there were by route and status."""
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROBLEM = "application/problem+json"
 SECURITY = {
@@ -47,6 +49,7 @@ def make_app(services: Services) -> web.Application:
     border = Border(gate, health, pages)
     scrape = Scrape(services, push.stats, drawer.stats, border.answers)
     app = web.Application(middlewares=[border.middleware])
+    app[ANSWERS] = border.answers
     reading: dict[str, Handler] = {
         "/": pages.index,
         "/server": pages.server,
@@ -85,7 +88,6 @@ class Border:
         self.health = health
         self.pages = pages
         self.answers: dict[tuple[str, int], int] = {}
-        """How many answers there were by route and status."""
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -119,7 +121,8 @@ class Border:
         if isinstance(error, ProblemError):
             return self._problem(request, error)
         if isinstance(error, QueryError | TimeError):
-            return self._problem(request, bad(error.parameter, str(error)))
+            reason = error.reason if isinstance(error, TimeError) else str(error)
+            return self._problem(request, bad(error.parameter, reason))
         if isinstance(error, web.HTTPException):
             return self._problem(request, of_http(request, error))
         if isinstance(error, web.RequestPayloadError):
