@@ -57,11 +57,12 @@ SECONDS = {"hour": 3600, "minute": 60, "second": 1}
 
 
 class TimeError(ValueError):
-    """An expression that cannot be read; `parameter` says which: start, end or tz."""
+    """An expression that cannot be read; `parameter` says which: start, end or tz, `reason` why without saying it."""
 
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
         self.parameter = parameter
+        self.reason = message.removeprefix(f"{parameter} time: ")
 
 
 @dataclass(slots=True)

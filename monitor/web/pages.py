@@ -24,9 +24,9 @@ from monitor.web import catalogue, hosts
 from monitor.web.draw import height_of
 from monitor.web.health import Health
 from monitor.web.hosts import HostView, Part
-from monitor.web.params import required
+from monitor.web.params import read_times, required
 from monitor.web.png import CUSTOM, HEIGHT, TERMS, WIDTH, term_of
-from monitor.web.problem import ProblemError, unknown
+from monitor.web.problem import unknown
 from monitor.web.services import Services
 
 TYPES = {".css": "text/css", ".svg": "image/svg+xml"}
@@ -120,9 +120,10 @@ class Pages:
             if only not in names:
                 raise unknown("plugin_identifier", f"collector on {view.spec.host}:", only, names)
             groups = [group for group in groups if group.part.name == only]
-        more = {"term": term} | (
-            {"from": _given(request, "from"), "to": _given(request, "to")} if term == CUSTOM else {}
-        )
+        more = {"term": term}
+        if term == CUSTOM:
+            texts = read_times(request, self.services, "from", "to", "end-32h").texts
+            more |= dict(zip(("from", "to"), texts, strict=True))
         left = MOST_GRAPHS
         for group in groups:
             for info in group.sources:
@@ -227,13 +228,6 @@ def span(seconds: float) -> str:
 def stamp(at: float) -> str:
     """Return a time for machines."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds") if at else ""
-
-
-def _given(request: web.Request, name: str) -> str:
-    text = request.query.get(name) or {"from": "end-32h", "to": "now"}[name]
-    if len(text) > 200:
-        raise ProblemError(400, f"{name}: expected at most 200 characters", parameter=name)
-    return text
 
 
 def _static(path: Path) -> Static:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import product
+from typing import NamedTuple
+from urllib.parse import unquote, unquote_plus
 
 from aiohttp import web
 
+from monitor.attime import UNITS as TIME_UNITS
 from monitor.attime import TimeError, resolve
 from monitor.web.problem import bad
 from monitor.web.services import Services
@@ -13,6 +17,10 @@ from monitor.web.services import Services
 DURATION = re.compile(r"(\d{1,9})(s|m|min|h|d|w)?", re.ASCII)
 UNITS = {None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 LONGEST_TIME = 200
+LATEST = 4_102_444_799
+"""The last second of 2099."""
+SIGN = re.compile(rf"\+(?=\d+(?:[+_,]|%20|%2C)*(?:{'|'.join(TIME_UNITS)})(?![a-z]))", re.IGNORECASE)
+"""A + in a query string that stands before a number with a unit."""
 
 
 def required(request: web.Request, name: str) -> str:
@@ -22,22 +30,57 @@ def required(request: web.Request, name: str) -> str:
     return text
 
 
+class Times(NamedTuple):
+    """Both ends in epoch seconds, and the expressions that they were read from."""
+
+    start: int
+    end: int
+    texts: tuple[str, str]
+
+
 def times(
     request: web.Request, services: Services, start: str = "start", end: str = "end", before: str = "end-1d"
 ) -> tuple[int, int]:
     """Return both ends in epoch seconds; by default from `before` to now."""
-    given = {name: request.query.get(name) or text for name, text in ((start, before), (end, "now"))}
-    for name, text in given.items():
-        if len(text) > LONGEST_TIME:
-            raise bad(name, f"expected at most {LONGEST_TIME} characters")
-    try:
-        since, until = resolve(given[start], given[end], now=services.clock(), tz=services.timezone)
-    except TimeError as error:
-        name = {"start": start, "end": end}.get(error.parameter, error.parameter)
-        raise bad(name, str(error)) from None
-    if until <= since:
-        raise bad(end, f"expected a time after {start} ({since}), got {until}")
-    return since, until
+    return read_times(request, services, start, end, before)[:2]
+
+
+def read_times(request: web.Request, services: Services, start: str, end: str, before: str) -> Times:
+    """Read both ends. The end may lie in the future, where there is no data yet; the start may not."""
+    now = services.clock()
+    wrong: TimeError | None = None
+    for texts in product(readings(request, start) or [before], readings(request, end) or ["now"]):
+        try:
+            since, until = resolve(*texts, now=now, tz=services.timezone)
+        except TimeError as error:
+            wrong = wrong or error
+            continue
+        for name, at in ((start, since), (end, until)):
+            if not 0 <= at <= LATEST:
+                raise bad(name, f"expected a time from 1970 to 2099, that is 0 to {LATEST}, got {at}")
+        if until <= since:
+            raise bad(end, f"expected a time after {start} ({since}), got {until}")
+        if since > now:
+            raise bad(start, f"expected a time up to now ({now:.0f}), got {since}")
+        return Times(since, until, texts)
+    assert wrong is not None
+    raise bad({"start": start, "end": end}.get(wrong.parameter, wrong.parameter), wrong.reason)
+
+
+def readings(request: web.Request, name: str) -> list[str]:
+    """Return what a time in the query string may mean, the likeliest first; none where it is not given.
+
+    A `+` there is a blank for whoever fills in a form, and a plus for who writes `-1d+2h` into an address: it is taken
+    for a plus before a number with a unit, then everywhere, then nowhere, whichever makes a time first.
+    """
+    text = request.query.get(name)
+    if not text:
+        return []
+    if len(text) > LONGEST_TIME:
+        raise bad(name, f"expected at most {LONGEST_TIME} characters")
+    parts = (part.partition("=") for part in request.rel_url.raw_query_string.split("&"))
+    raw = next(value for key, _, value in parts if unquote_plus(key) == name)
+    return list(dict.fromkeys((unquote_plus(SIGN.sub("%2B", raw)), unquote(raw), text)))
 
 
 def duration(request: web.Request, name: str) -> int | None:
