@@ -6,15 +6,18 @@ import asyncio
 import io
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from aiohttp.test_utils import TestClient
 from PIL import Image
 from web_parts import OWN, Parts, serving
 
 from monitor.batch import Source
+from monitor.graph.data import Read, Track
 from monitor.graph.model import Graph
 from monitor.web.draw import Drawer, Drawing, picture
 from monitor.web.problem import ProblemError
@@ -268,3 +271,19 @@ async def test_what_is_kept_is_bounded_by_its_bytes() -> None:
     assert sum(len(found.png) for found in drawer._kept.values()) <= 3 * one
     assert len(drawer._kept) >= 2
     drawer.close()
+
+
+def test_a_picture_is_another_one_when_its_peaks_or_tracks_or_size_are() -> None:
+    one = drawing("a")
+    track = Track(0, 60, np.ones(60))
+    others = [
+        replace(one, zoom=1.5),
+        replace(one, only=True),
+        replace(one, peaks={"a": np.ones(60)}),
+        replace(one, series={"a": np.ones(60)}),
+        replace(one, tracks={Read("a", "MAX"): track}),
+        replace(one, tracks={Read("a", "MIN"): track}),
+        replace(one, tracks={Read("a", "MIN"): replace(track, values=np.zeros(60))}),
+    ]
+    assert len({made.digest() for made in (one, *others)}) == 1 + len(others)
+    assert replace(one, now=99).digest() == one.digest()
