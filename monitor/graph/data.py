@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -68,6 +68,7 @@ class Data(Mapping[str, Floats]):
         tz: str = "UTC",
         tracks: Mapping[Read, Track] | None = None,
         device: str = "",
+        made: dict[tuple[Hashable, str], Track] | None = None,
     ) -> None:
         self.start = start
         self.end = end
@@ -77,6 +78,7 @@ class Data(Mapping[str, Floats]):
         self.device = device
         self._series = series
         self._tracks = {} if tracks is None else tracks
+        self._made: dict[tuple[Hashable, str], Track] = {} if made is None else made
 
     @property
     def count(self) -> int:
@@ -87,7 +89,7 @@ class Data(Mapping[str, Floats]):
         """Return the same data, in which `*` in a name means the device."""
         return Data(
             self._series, start=self.start, end=self.end, step=self.step, now=self.now, tz=self.tz,
-            tracks=self._tracks, device=device,
+            tracks=self._tracks, device=device, made=self._made,
         )  # fmt: skip
 
     def __getitem__(self, name: str) -> Floats:
@@ -108,6 +110,13 @@ class Data(Mapping[str, Floats]):
         if read.plain and read.name in self._series:
             return Track(self.start, self.step, self._series[read.name])
         return Track(self.start, self.step, np.full(self.count, np.nan))
+
+    def once(self, key: Hashable, make: Callable[[Data], Track]) -> Track:
+        """Return what is made of this data and device under the key; it is made the first time."""
+        place = (key, self.device)
+        if place not in self._made:
+            self._made[place] = make(self)
+        return self._made[place]
 
     def _named(self, name: str) -> str:
         return name.replace(ANY, self.device) if self.device else name

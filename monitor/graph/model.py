@@ -63,7 +63,7 @@ class Item(Element):
 
     def of_device(self, device: str) -> Self:
         made = copy.copy(self)
-        made.value = Bound(self.value, device)
+        made.value = self.value.of_device(device) if isinstance(self.value, Scalar) else Bound(self.value, device)
         made.legend = self.legend.replace(ANY, device)
         return made
 
