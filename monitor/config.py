@@ -5,7 +5,7 @@ Precedence, low to high: an option's default, [[default]], [[Name]], Name.conf, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +16,9 @@ from monitor.handler import Handler, Store
 from monitor.hostname import hostname
 from monitor.ini import Place, Problem, Section
 from monitor.inventory import Builder, Inventory, Key, Layer, by_key
-from monitor.options import Field
+from monitor.options import Field, Seconds
 from monitor.registry import Registry
+from monitor.retention import Retention
 from monitor.settings import (
     Address,
     Auth,
@@ -26,7 +27,7 @@ from monitor.settings import (
     Logging,
     Own,
     Push,
-    Retention,
+    RetentionSettings,
     Role,
     Server,
     Settings,
@@ -34,7 +35,8 @@ from monitor.settings import (
     default_data_dir,
 )
 from monitor.shape import Shape, Value, check, fields_of, literal, missing, suggestion, typed, whole
-from monitor.tiers import tiers
+from monitor.tiers import ClassSpec, resolve
+from monitor.values import render
 
 DEFAULT_FILE = Path("/etc/monitor/monitor.conf")
 Found = TypeVar("Found", bound=Settings)
@@ -67,7 +69,10 @@ class Config:
     server: Server
     auth: Auth
     users: dict[str, User]
-    retention: Retention
+    retention: RetentionSettings
+    classes: list[ClassSpec]
+    """The retention classes, as they are written; `retention_classes` is what the store keeps."""
+    retention_classes: Retention
     push: Push
     logging: Logging
     handlers: list[HandlerSpec]
@@ -136,6 +141,7 @@ class _Loader:
         self.files = list(files)
         self.find_hostname = find_hostname
         self.problems: list[Problem] = []
+        self.odd: list[Problem] = []
         self.root = Section((), Place(""))
         for path in self.files:
             tree, problems = ini.read(path)
@@ -169,14 +175,16 @@ class _Loader:
         for name, (_, user) in users.items():
             user.name = name
         self._check_listen(server, auth, bool(users))
-        retention = self.settings(Retention, "retention")
-        self._tiers(retention)
+        retention = self.settings(RetentionSettings, "retention")
+        classes = self._classes(retention)
+        push = self.settings(Push, "receivers", "push")
+        self._check_past(push, classes)
         own, own_path = self._own_name(server)
         handlers = self._handlers(server, unserved)
         inventory = self._inventory(server, own, own_path, unserved)
         config = Config(
             self.files, self.registry, server, auth, {name: user for name, (_, user) in users.items()}, retention,
-            self.settings(Push, "receivers", "push"), self.settings(Logging, "logger_root"),
+            classes, Retention([spec.kept for spec in classes]), push, self.settings(Logging, "logger_root"),
             [spec for spec in handlers if not issubclass(spec.cls, Store)],
             next(spec for spec in handlers if issubclass(spec.cls, Store)), inventory,
             {name: role for name, (_, role) in self.each(Role, "roles").items()},
@@ -242,12 +250,21 @@ class _Loader:
             )
             self.problems.append(Problem(places[-1].file, places[-1].line, "[server]", "listen", message))
 
-    def _tiers(self, retention: Retention) -> None:
-        for section in self._sections("retention"):
-            retention.tiers = {**retention.tiers, **tiers(section, self.problems)}
-            for name, child in section.sections.items():
-                self.settings(Retention, "retention", name)
-                tiers(child, self.problems)
+    def _classes(self, retention: RetentionSettings) -> list[ClassSpec]:
+        below = {name: own for name, (_, own) in self.each(RetentionSettings, "retention").items()}
+        return resolve(self._sections("retention"), retention, below, self.problems, self.odd)
+
+    def _check_past(self, push: Push, classes: Sequence[ClassSpec]) -> None:
+        shortest = min(classes, key=lambda spec: spec.kept.collected).settings
+        if push.past > shortest.collected:
+            places = [s.entries["past"].place for s in self._sections("receivers", "push") if "past" in s.entries]
+            place = places[-1] if places else Place("")
+            message = (
+                f"accepts batches that are up to {render(Seconds, push.past)} old, of which the store refuses those"
+                f" older than [retention] collected = {render(Seconds, shortest.collected)}"
+                f" ({shortest.origins.get('collected', 'default')})"
+            )
+            self.odd.append(Problem(place.file, place.line, "[receivers] [[push]]", "past", message))
 
     def _own_name(self, server: Server) -> tuple[str, str]:
         given = {key: getattr(server, key) for key in ("hostname", "hostname_method") if key in server.origins}
@@ -344,23 +361,10 @@ class _Loader:
         return lambda cls: self.typed(section, cls) if section is not None else {}
 
     def _warnings(self, unserved: Sequence[tuple[str, Place]]) -> list[Problem]:
-        found = list(self._not_kept())
+        found = list(self.odd)
         if unserved:
             names = ", ".join(dict.fromkeys(f"{key} ({place})" for key, place in unserved))
             place = unserved[0][1]
             text = f"Diamond's settings that have no effect here: {names}"
             found.append(Problem(place.file, place.line, "", "", text))
         return found
-
-    def _not_kept(self) -> Iterator[Problem]:
-        """Yield what [retention] asks for beyond `collected`, which is all that is kept so far."""
-        for section in self._sections("retention"):
-            for one in (section, *section.sections.values()):
-                harmless = ("collected",) if one is section else ()
-                keys = [
-                    key
-                    for key, entry in one.entries.items()
-                    if key not in harmless and (key, entry.text.strip()) != ("preset", "default")
-                ]
-                if keys:
-                    yield one.problem(f"no effect yet, as only what was collected is kept: {', '.join(keys)}")

@@ -8,8 +8,9 @@ from typing import Any
 from monitor.config import Config
 from monitor.ini import Place
 from monitor.inventory import JobSpec
-from monitor.options import MISSING, Field, Seconds, masked, options_of
+from monitor.options import MISSING, Field, masked, options_of
 from monitor.settings import Settings
+from monitor.tiers import ClassSpec, label, written
 from monitor.values import MASK, render
 
 
@@ -36,9 +37,10 @@ def lines(config: Config) -> Iterator[str]:
                 yield from (f"[[[{job.name}]]]", *_plugin(given, job.options, job.places), *_path(job))
     yield from ("", "[receivers]")
     yield from _settings("[[push]]", config.push)
-    yield from _settings("[retention]", config.retention)
-    for step, (keep, functions) in config.retention.tiers.items():
-        yield f"{render(Seconds, step)} = {render(Seconds, keep)}, {', '.join(functions)}"
+    *below, default = config.classes
+    yield from ("", "[retention]", *_class(default))
+    for spec in below:
+        yield from ("", f"[[{_name(spec.kept.name)}]]", *_class(spec, below=True))
     yield from _settings("[auth]", config.auth)
     yield "[[users]]"
     for name, user in config.users.items():
@@ -54,6 +56,23 @@ def _settings(header: str, settings: Settings) -> Iterator[str]:
 def _options(settings: Settings) -> Iterator[str]:
     for name, field in options_of(type(settings)).items():
         yield _line(field, getattr(settings, name), settings.origins.get(name, "default"))
+
+
+def _name(name: str) -> str:
+    """Return a section's name as it is to be written."""
+    if not set(name) & set("[]#'\""):
+        return name
+    return f"'{name}'" if '"' in name else f'"{name}"'
+
+
+def _class(spec: ClassSpec, *, below: bool = False) -> Iterator[str]:
+    for line in _options(spec.settings):
+        # Without a preset of its own a sub-section begins with the tiers of [retention].
+        if not (below and line.startswith("preset = ") and "preset" not in spec.settings.origins):
+            yield line
+    for step, (tier, origin) in spec.lines.items():
+        note = "" if tier is None or tier in spec.kept.stored else "; not stored, for the collected rows reach as far"
+        yield f"{label(step)} = {written(tier)}  # {origin}{note}"
 
 
 def _plugin(

@@ -52,8 +52,8 @@ def _default() -> tuple[Tier, ...]:
 class RetentionClass:
     """What is kept of the sources that a pattern matches.
 
-    The pattern (`*`, `?`, `[seq]`) is compared with a source's host, with its collector, and with the two and its
-    instance joined by `:`. `pack` says whether the rows of days that are over are packed.
+    The pattern (`*`, `?`, `[seq]`) is compared with a source's host, with its collector, and with these two, and
+    these and its instance, joined by `:`. `pack` says whether the rows of days that are over are packed.
     """
 
     name: str = "default"
@@ -74,9 +74,8 @@ class RetentionClass:
         return max([self.collected, *(tier.keep for tier in self.tiers)])
 
     def matches(self, source: Source) -> bool:
-        return any(
-            fnmatch.fnmatchcase(text, self.pattern) for text in (source.host, source.collector, ":".join(source))
-        )
+        names = (source.host, source.collector, ":".join(source[:2]), ":".join(source))
+        return any(fnmatch.fnmatchcase(name, self.pattern) for name in names)
 
 
 class Retention:

@@ -10,8 +10,9 @@ from monitor.collector import Collector
 from monitor.handler import Handler, Store
 from monitor.options import MISSING, Field, options_of
 from monitor.registry import Registry
-from monitor.settings import Auth, Host, Logging, Push, Retention, Role, Server, User
+from monitor.settings import Auth, Host, Logging, Push, RetentionSettings, Role, Server, User
 from monitor.shape import fields_of, suggestion
+from monitor.tiers import PRESETS, written
 from monitor.values import describe, render
 
 
@@ -45,9 +46,24 @@ def _whole(registry: Registry) -> Iterator[str]:
     yield from ("", "[roles]", "#[[web]]", *_options(fields_of(Role)))
     yield from ("", "[hosts]", "#[[10.0.0.1]]", *_options(fields_of(Host)))
     yield from ("", "[receivers]", "[[push]]", *_options(fields_of(Push)))
-    yield from ("", "[retention]", *_options(fields_of(Retention)))
-    yield from ("# a tier of one's own: STEP = RETENTION, some of AVERAGE, MIN, MAX, LAST", "#5m = 90d, AVERAGE, MAX")
+    yield from ("", "[retention]", *_retention())
     yield from ("", "[auth]", *_options(fields_of(Auth)), "[[users]]", "#[[[admin]]]", *_options(fields_of(User)))
+
+
+def _retention() -> Iterator[str]:
+    yield from _options(fields_of(RetentionSettings))
+    for name, tiers in PRESETS.items():
+        lines = [f"{tier.label} = {written(tier)}" for tier in tiers]
+        if name == "default":
+            yield "# tiers: STEP = RETENTION, some of AVERAGE, MIN, MAX, LAST; or off. Those of preset = default:"
+            yield from (f"#{line}" for line in lines)
+        elif lines:
+            yield from textwrap.wrap(
+                f"preset = {name}: {'; '.join(lines)}", 110, initial_indent="# ", subsequent_indent="#   "
+            )
+    yield "# for some sources: a pattern of hosts, of collectors, of HOST:COLLECTOR or of HOST:COLLECTOR:INSTANCE."
+    yield "# The first that matches counts; what it does not say is as in [retention]."
+    yield from ("#[[ston*]]", "#preset = ston")
 
 
 def _plugin(cls: type[Collector] | type[Handler]) -> Iterator[str]:

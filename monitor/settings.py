@@ -148,23 +148,20 @@ class User(Settings):
             yield "password_hash", "expected scrypt$N$R$P$SALT$HASH with SALT and HASH in base64"
 
 
-class Retention(Settings):
-    """How long rows and tiers are kept; `tiers` maps a step to its retention and consolidation functions."""
+class RetentionSettings(Settings):
+    """[retention], or one of its sub-sections, which is for the sources that its name matches."""
 
-    preset: Literal["default", "ston", "kurado"] = option(
-        "default", "tiers to keep unless a line names its own; no effect yet"
+    preset: Literal["default", "ston", "kurado", "none"] = option(
+        "default", "tiers to begin with; lines of one's own replace those of the same step or add some"
     )
-    collected: Seconds = option(Seconds(2 * 86400), "keep what was collected, as it is, for this long", min=3600)
-    pack: bool = option(True, "pack collected rows that are closed; no effect yet")
-
-    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> None:
-        super().__init__(values, origins)
-        self.tiers: dict[float, tuple[float, tuple[str, ...]]] = {}
+    collected: Seconds = option(
+        Seconds(2 * 86400), "keep what was collected, as it is, for this long", min=3600, max=36500 * 86400
+    )
+    pack: bool = option(True, "pack the collected rows of days that are over; False keeps all of them readable by SQL")
 
 
 TIER = re.compile(r"\d+\s*(s|m|min|h|d|w)?", re.IGNORECASE | re.ASCII)
-TIER_FIELD = Field("tier", list[str], Option(MISSING, "RETENTION, then some of AVERAGE, MIN, MAX, LAST"))
-FUNCTIONS = ("AVERAGE", "MIN", "MAX", "LAST")
+TIER_FIELD = Field("tier", list[str], Option(MISSING, "RETENTION, then some of AVERAGE, MIN, MAX, LAST; or off"))
 
 
 class Push(Settings):

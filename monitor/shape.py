@@ -22,7 +22,7 @@ from monitor.settings import (
     Logging,
     Own,
     Push,
-    Retention,
+    RetentionSettings,
     Role,
     Server,
     User,
@@ -102,7 +102,7 @@ def whole(registry: Registry) -> Shape:
     any_handler = Shape(fields_of(*registry.handlers.values()), unserved=diamond.HANDLER)
     role = Shape(fields_of(Role), collectors, collector, "a collector's class")
     host = Shape(fields_of(Host), collectors, collector, "a collector's class")
-    user, tiers = Shape(fields_of(User)), Shape(fields_of(Retention), pattern=TIER)
+    user, tiers = Shape(fields_of(User)), Shape(fields_of(RetentionSettings), pattern=TIER)
     return Shape(
         sections={
             "server": Shape(fields_of(Server), unserved=diamond.SERVER),
@@ -114,7 +114,8 @@ def whole(registry: Registry) -> Shape:
             "hosts": Shape(find=lambda name: host, names="a host's address"),
             "receivers": Shape(sections={"push": Shape(fields_of(Push))}),
             "retention": Shape(
-                fields_of(Retention), find=lambda name: tiers, names="a pattern of hosts or collectors", pattern=TIER
+                fields_of(RetentionSettings), find=lambda name: tiers, names="a pattern of hosts or collectors",
+                pattern=TIER,
             ),
             "auth": Shape(
                 fields_of(Auth), {"users": Shape(find=lambda name: user, names="a user", creates=True)}

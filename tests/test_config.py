@@ -51,16 +51,6 @@ def test_diamonds_own_settings_give_one_warning() -> None:
     assert "user" in warning.message and "splay" in warning.message and "[formatter_default]" in warning.message
 
 
-def test_tiers_of_the_retention_give_a_warning_for_they_are_not_kept_yet(conf: Any) -> None:
-    text = "[retention]\npreset = ston\ncollected = 3d\n5m = 90d, MAX\n[[snmp*]]\n5m = 9d, MAX\n"
-    warnings = loaded(conf(text)).warnings
-    assert [(warning.line, warning.message.rpartition(": ")[2]) for warning in warnings] == [
-        (1, "preset, 5m"),
-        (5, "5m"),
-    ]
-    assert not loaded(conf("[retention]\npreset = default\ncollected = 3d\n")).warnings
-
-
 def test_dotted_handler_names_count_by_their_last_word() -> None:
     config = loaded(FOLDER / "seed.good.conf")
     assert [handler.name for handler in config.handlers] == ["GraphiteHandler", "InfluxDBHandler"]
@@ -82,7 +72,10 @@ def test_hosts_get_the_collectors_of_their_role() -> None:
     assert jobs["2001:db8::1", "NginxCollector"] == {"req_port": 80}
     assert config.inventory.hosts["10.0.0.1"].comment == "front, second rack"
     assert config.inventory.hosts["db.example.com"].comment == "Bob's # 1"
-    assert config.retention.tiers[300.0] == (90 * 86400.0, ("LAST",))
+    assert [(one.name, one.tiers[0].label, *one.tiers[0].functions) for one in config.retention_classes.classes] == [
+        ("ston*", "5m", "LAST"),
+        ("default", "5m", "LAST"),
+    ]
 
 
 def test_a_host_is_found_by_identity_hostname_and_address() -> None:
@@ -258,7 +251,8 @@ def test_the_environment_reaches_sections_that_are_in_no_file(conf: Any) -> None
     }  # fmt: skip
     assert config.inventory.hosts["2001:db8::1"].comment == "six"
     assert config.push.past == 3600
-    assert config.retention.tiers == {300.0: (90 * 86400.0, ("MAX",))}
+    (kept,) = config.retention_classes.classes
+    assert (kept.tiers[0].step, kept.tiers[0].keep, *kept.tiers[0].functions) == (300, 90 * 86400.0, "MAX")
 
 
 def test_a_host_may_leave_out_a_collector_of_its_role(conf: Any) -> None:
