@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from monitor.graph.expr import Name
+from monitor.graph.data import Data
+from monitor.graph.expr import Name, Scalar
 from monitor.graph.layout import layout
-from monitor.graph.model import Align, Area, Comment, Graph, HorizontalRule, Line, Stack, Tick, VerticalRule
+from monitor.graph.model import Align, Area, Comment, Graph, HorizontalRule, Line, Print, Stack, Tick, VerticalRule
 from monitor.graph.picture import Fill, Picture, Stroke
 
 GOLDEN = Path(__file__).parent / "cases" / "graph"
@@ -426,3 +427,35 @@ def test_a_picture_grows_with_what_is_written_below_it() -> None:
 def test_colours_that_come_again_are_lighter_or_darker() -> None:
     picture = drawn(*(Stack("a") for _ in range(26)))
     assert len({row.colour for row in picture.legend}) == 26
+
+
+class Largest(Scalar):
+    """The largest value of a series, and when it was."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def names(self) -> Iterator[str]:
+        yield self.name
+
+    def evaluate(self, data: Data) -> np.float64:
+        return np.nanmax(data[self.name])
+
+    def when(self, data: Data) -> float:
+        return data.start + data.step * (1.0 + int(np.nanargmax(data[self.name])))
+
+
+def test_numbers_and_times_are_written_in_their_formats() -> None:
+    values = np.full(60, 1.0)
+    values[29] = 12_345.0
+    graph = Graph(
+        "g", "", Line("a", "a"), Print(Largest("a"), "Max %6.2lf %s", ending="l"),
+        Print(Largest("a"), "at %H:%M", when=True, ending="l"), VerticalRule(Largest("a"), "peak"),
+    )  # fmt: skip
+    picture = layout(graph, {"a": values}, start=0, end=3600, step=60, width=580, height=203, tz="Europe/Berlin")
+    texts = [text.text for text in picture.texts]
+    assert "Max  12.35 k" in texts
+    assert "at 01:30" in texts
+    assert "peak" in texts
+    middle = picture.plot.left + picture.plot.width / 2
+    assert picture.shapes[-1].points[:, 0] == pytest.approx([middle, middle], abs=1)

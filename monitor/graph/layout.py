@@ -14,8 +14,9 @@ from monitor.batch import Floats
 from monitor.graph.axis import ValueAxis
 from monitor.graph.compose import LEAST_HEIGHT, LEAST_WIDTH, LEFT, MOST_HEIGHT, MOST_WIDTH, Asked, SizeError, compose
 from monitor.graph.data import Data, Read, Track
-from monitor.graph.model import Comment, Graph, Words
+from monitor.graph.model import Graph
 from monitor.graph.picture import Box, Picture, Rect, Text, shortened
+from monitor.graph.printing import words
 from monitor.graph.shapes import Frame, evaluate, peak_of, shapes_of
 from monitor.graph.style import AXIS, BACKGROUND, CANVAS, EDGE, INK, MAJOR, MINOR, RULE, SOFT_INK, Sizes
 from monitor.graph.timeaxis import FARTHEST, TimeAxis, time_axis
@@ -84,12 +85,12 @@ def layout(
     high = None if peaks is None else Data(peaks, start=start, end=end, step=step, now=now, tz=tz)
     with np.errstate(all="ignore"):
         drawn = evaluate(graph, data, high)
-        words = _words(graph, data)
+        written = words(graph, data)
     peak = peak_of(drawn, high)
     has_data = any(one.known for one in drawn if next(one.item.reads(), None) is not None)
 
     asked = Asked(graph, sizes, sizes.px(width), sizes.px(height), whole, only, bool(name))
-    made = compose(asked, drawn, words, peak, start, end)
+    made = compose(asked, drawn, written, peak, start, end)
     parts, axis, plot, total, below = made.parts, made.axis, made.plot, made.width, made.legend
     times = time_axis(start, end, zone=zone, characters=plot.width / sizes.axis.advance)
     at = Places(plot, axis, start, end)
@@ -126,11 +127,6 @@ def layout(
         legend=tuple(one.row for one in drawn),
         has_data=has_data,
     )
-
-
-def _words(graph: Graph, data: Data) -> list[str]:
-    """Return the text of every word of the graph."""
-    return [one.text if isinstance(one, Comment) else "" for one in graph.items if isinstance(one, Words)]
 
 
 def _check(start: int, end: int, step: int, width: int, height: int, zoom: float) -> None:
