@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -100,7 +101,7 @@ def test_a_wrong_batch_does_not_spoil_the_others() -> None:
     "body",
     [
         b"", b"{", b"[]", b"null", b'{"batches": {}}', b'{"batch": []}', b'{"batches": [], "more": 1}',
-        b'{"batches": [{"host": NaN}]}', b'{"batches": [{}]', b"\xff", b'{"batches": [{}],}',
+        b'{"batches": [{}]', b"\xff", b'{"batches": [{}],}',
     ],
 )  # fmt: skip
 def test_a_body_that_is_not_the_expected_json_is_refused_whole(body: bytes) -> None:
@@ -181,3 +182,63 @@ def test_ten_thousand_brackets_are_read_with_pauses() -> None:
     body = b'{"batches": [' + b"[" * 100_000 + b"]" * 100_000 + b"]}"
     steps = parse(body, now=NOW, bounds=Bounds(largest=1000))
     assert sum(1 for part in steps if not part) > 10
+
+
+@pytest.mark.parametrize("count", [3, 3000])
+@pytest.mark.parametrize(
+    "number", ["NaN", "-NaN", "nan", "Infinity", "-Infinity", "inf", "1e400", "-1e400", "1" * 400, "+inf"]
+)
+def test_a_number_that_json_does_not_have_refuses_its_batch_alone(number: str, count: int) -> None:
+    batches = large(count, meta={"note": 'NaN, "x": Infinity \\'})
+    body = json.dumps({"batches": batches}).encode().replace(b'"x": 1}', b'"ok": 1, "x y": %b}' % number.encode(), 1)
+    found = read(body)
+    assert len(found) == count
+    assert found[1] == f"'x y': expected a number or null, got {number[:40]}"
+    assert all(isinstance(batch, Batch) for i, batch in enumerate(found) if i != 1)
+
+
+@pytest.mark.parametrize("text", ["NaN x", "{NaN}", "NaN NaN", "[NaN", "nano", "1e400e", "inf.", "NaN:1", '"a" NaN'])
+def test_such_a_number_does_not_make_json_of_what_is_none(text: str) -> None:
+    with pytest.raises(BodyError):
+        read(f'{{"batches": [{{"host": "a", "values": {{"x": {text}}}}}]}}'.encode())
+    with pytest.raises(BodyError):
+        read(b'{"batches": NaN}')
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("{}", "got an empty object"),
+        ("[]", "got an array"),
+        ("null", "got nothing"),
+        ('{"batches": 1}', 'batches: expected an array of batches, an object {"batches": [{"host": '),
+        ('{"batches": 1}', "got 1"),
+        ('{"batch": []}', "got an object with the key batch"),
+        ('{"batches": [], "more": 1}', "and nothing beside it, got an object with the keys batches, more"),
+    ],
+)
+def test_a_body_of_another_shape_says_which_was_expected(body: str, said: str) -> None:
+    with pytest.raises(BodyError) as caught:
+        read(body.encode())
+    assert said in str(caught.value)
+    assert 'an object {"batches": [' in str(caught.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text('{}[]",:\\ NaInfity0123.e+-xé', max_size=60), st.booleans())
+def test_any_text_is_batches_refusals_or_a_body_error(text: str, whole: bool) -> None:
+    body = (text if whole else f'{{"batches": [{{"host": "a", "values": {{"x": NaN, "y": {text}}}}}]}}').encode()
+    try:
+        found = read(body)
+    except BodyError as error:
+        assert "expected" in str(error)
+    else:
+        assert all(isinstance(one, str) for one in found)
+
+
+def test_a_body_of_many_quotes_is_read_in_time() -> None:
+    for text in (b'"' * 60_000, b'\\"' * 30_000, b'"\\' * 30_000, b"NaN" * 20_000, b"1" * 60_000, b"-" * 60_000):
+        began = time.perf_counter()
+        with pytest.raises(BodyError):
+            read(b'{"batches": [{"x": NaN' + text + b"}]}")
+        assert time.perf_counter() - began < 0.5

@@ -142,8 +142,39 @@ async def test_only_json_is_taken_so_that_no_web_site_can_send_it(tmp_path: Path
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
             answer = await client.post("/api/v1/push", data=b'{"batches": []}', headers={"Content-Type": kind})
             assert answer.status == 415
+            found = await answer.json()
+            assert "expected the header Content-Type: application/json" in found["detail"]
+            assert kind in found["detail"]
         answer = await client.options("/api/v1/push")
         assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+async def test_without_a_type_it_is_json_except_from_a_browser(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, _):
+
+        async def status(**headers: str) -> int:
+            body = json.dumps({"batches": [one()]}).encode()
+            answer = await client.post(
+                "/api/v1/push", data=io.BytesIO(body), skip_auto_headers={"Content-Type"}, headers=headers
+            )
+            return answer.status
+
+        assert await status() == 200
+        # What a page's script can send for its visitor: a Blob without a type.
+        assert await status(Origin="http://evil.example") == 415
+        assert await status(Origin="null") == 415
+        assert await status(**{"Sec-Fetch-Site": "cross-site"}) == 415
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400"])
+async def test_a_number_that_json_does_not_have_refuses_its_batch_alone(tmp_path: Path, number: str) -> None:
+    async with serving(tmp_path) as (client, parts):
+        body = json.dumps({"batches": [one(host="a"), one(host="b", values={"x": 77}), one(host="c")]})
+        found = await push(client, body.replace("77", number).encode())
+        assert found["accepted"] == 2
+        assert found["rejected"] == [{"index": 1, "error": f"'x': expected a number or null, got {number}"}]
+        await parts.stored()
+        assert [info.source.host for info in await parts.store.sources()] == ["a", "c"]
 
 
 async def test_a_busy_journal_is_a_503_that_says_when_to_come_again(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ A body is cut between its elements before it is parsed: one call on 15 MB of JSO
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -21,11 +22,18 @@ PIECE = 64 << 10
 TRIES = 4
 """How many places between two elements are tried before the text is read token by token."""
 
+SHAPE = 'an object {"batches": [{"host": …, "collector": …, "time": …, "values": {…}}, …]}'
 SPACE = rb"[ \t\n\r]*"
 HEAD = re.compile(rb"%b\{%b\"batches\"%b:%b\[%b" % ((SPACE,) * 5))
 TAIL = re.compile(rb"\]%b\}%b\Z" % ((SPACE,) * 2))
 CUT = re.compile(rb"\}%b,%b\{" % ((SPACE,) * 2))
 BLANK = re.compile(SPACE)
+NUMBERS = re.compile(
+    rb"""(?ix) ("[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)) (?=(%b:)?)
+    | (?<![\w.+-]) ( [-+]?(?:nan|inf(?:inity)?) | -?\d+(?:\.\d+)?(?:e[+-]?\d+)? ) (?![\w.+-])"""
+    % SPACE
+)
+"""Texts, which are passed over, and numbers, those that JSON does not have included."""
 STRUCTURE, QUOTE = re.compile(rb'["\[\]{},]'), re.compile(rb'["\\]')
 LONGEST_TAIL = 4096
 """Blanks around the elements, at most."""
@@ -173,12 +181,16 @@ def _unknown_kind(kinds: dict[str, Any]) -> str:
 def _elements(body: bytes, largest: int) -> Iterator[list[Any]]:
     """Yield the parsed elements of `batches`, some at a time; at times none, to let others work."""
     if len(body) <= PIECE:
-        yield _whole(body)
-        return
+        try:
+            yield _whole(body)
+            return
+        except orjson.JSONDecodeError as error:
+            if not _no_numbers(body)[1]:
+                raise BodyError(f"expected JSON: {error}") from None
     head = HEAD.match(body, 0, LONGEST_TAIL)
-    tail = TAIL.search(body, len(body) - LONGEST_TAIL)
+    tail = TAIL.search(body, max(0, len(body) - LONGEST_TAIL))
     if head is None or tail is None:
-        raise BodyError('expected {"batches": [{…}, …]} and nothing beside it')
+        raise BodyError(f"expected {SHAPE}")
     at, stop = head.end(), tail.start()
     if BLANK.fullmatch(body, at, min(stop, at + LONGEST_TAIL)) and stop - at <= LONGEST_TAIL:
         return
@@ -198,15 +210,41 @@ def _elements(body: bytes, largest: int) -> Iterator[list[Any]]:
 
 
 def _whole(body: bytes) -> list[Any]:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BodyError(f"expected JSON: {error}") from None
-    if type(found) is not dict or type(found.get("batches")) is not list or len(found) != 1:
-        got = f"the keys {', '.join(found)[:80]}" if type(found) is dict else word(found)
-        raise BodyError(f'expected {{"batches": [{{…}}, …]}} and nothing beside it, got {got}')
+    found = orjson.loads(body)
+    if type(found) is not dict:
+        raise BodyError(f"expected {SHAPE}, got {word(found)}")
+    if "batches" not in found:
+        raise BodyError(f"expected {SHAPE}, got {_keys(found)}")
+    if type(found["batches"]) is not list:
+        raise BodyError(f"batches: expected an array of batches, {SHAPE}, got {word(found['batches'])}")
+    if len(found) > 1:
+        raise BodyError(f"expected {SHAPE} and nothing beside it, got {_keys(found)}")
     elements: list[Any] = found["batches"]
     return elements
+
+
+def _keys(found: dict[str, Any]) -> str:
+    if not found:
+        return "an empty object"
+    return f"an object with the key{'s' if len(found) > 1 else ''} {', '.join(found)[:80]}"
+
+
+def _no_numbers(text: bytes) -> tuple[bytes, str]:
+    """Return the text with null for what is no number in JSON, such as NaN or 1e400, and the first that was."""
+    first, name = "", ""
+
+    def valid(found: re.Match[bytes]) -> bytes:
+        nonlocal first, name
+        if found[3] is None:
+            name = name if first else found[1].decode(errors="replace") if found[2] else name
+            return found[0]
+        if math.isfinite(float(found[3])):
+            return found[0]
+        if not first:
+            first = f"{name[1:-1][:80]!r}: expected a number or null, got {found[3][:40].decode()}"
+        return b"null"
+
+    return NUMBERS.sub(valid, text), first
 
 
 def _cut(body: bytes, at: int, stop: int, largest: int) -> tuple[list[Any], int] | None:
@@ -262,7 +300,18 @@ def _one(body: bytes, at: int, end: int, largest: int) -> Any:
     try:
         return orjson.loads(body[at:end])
     except orjson.JSONDecodeError as error:
+        text, what = _no_numbers(body[at:end])
+        if what and _is_json(text):
+            return _Refused(what)
         raise BodyError(f"expected JSON: {error.msg} at byte {at + error.pos}") from None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _next(body: bytes, end: int, stop: int) -> int:

@@ -36,12 +36,8 @@ class Push:
         self._reading = 0
 
     async def post(self, request: web.Request) -> web.StreamResponse:
-        """Take batches. The JSON type is asked for because no web site can send it without being allowed to."""
-        if request.content_type != JSON:
-            headers = {"Accept-Post": JSON}
-            raise ProblemError(
-                415, f"expected Content-Type: {JSON}, got {request.content_type[:80]!r}", headers=headers
-            )
+        """Take batches, as JSON."""
+        json_only(request)
         self.stats.requests += 1
         batches: list[Batch] = []
         places: list[int] = []
@@ -114,6 +110,21 @@ class Push:
             raise ProblemError(503, "too many large bodies at the same time", headers={"Retry-After": "1"})
         body += piece
         self._reading += len(piece)
+
+
+def json_only(request: web.Request) -> None:
+    """Refuse other types: JSON no web site can send through a visitor's browser without being allowed to.
+
+    A browser can send a body without a type, but always says with it where that comes from.
+    """
+    if "Content-Type" not in request.headers:
+        by_browser = "Origin" in request.headers or "Sec-Fetch-Site" in request.headers
+        got = "none, from a web page" if by_browser else ""
+    else:
+        got = "" if request.content_type == JSON else repr(request.content_type[:80])
+    if got:
+        detail = f"expected the header Content-Type: {JSON}, got {got}; with curl: -H 'Content-Type: {JSON}'"
+        raise ProblemError(415, detail, headers={"Accept-Post": JSON})
 
 
 def too_large(most: int) -> ProblemError:
