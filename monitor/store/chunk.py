@@ -8,6 +8,7 @@ max, last).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ def parts(rows: Rows) -> Iterator[Rows]:
 def of_rows(rows: Rows) -> Packed:
     """Pack rows, sorted by time and since."""
     axis = [pack_times(rows.time), pack_times(rows.time - rows.since)]
-    return _behind(axis, [pack(rows.values, seconds=elapsed(rows))])
+    return _behind(axis, [pack(rows.values, seconds=copying.seconds(rows.time) - copying.seconds(rows.since))])
 
 
 def of_cells(cells: Cells, names: int) -> Packed:
@@ -62,21 +63,32 @@ def _behind(axis: Sequence[bytes], packed: Sequence[Packed]) -> Packed:
     return Packed(b"".join([*axis, *(one.data for one in packed)]), offsets)
 
 
-def elapsed(rows: Rows) -> Floats:
-    """Return the seconds that each row covers, exactly as the rates were made with them."""
-    return np.asarray(copying.seconds(rows.time) - copying.seconds(rows.since))
-
-
 def cut(data: bytes, offsets: Sequence[int], first: int, count: int) -> list[bytes]:
     """Return `count` columns from `first` on; `data` begins with the first of `offsets`."""
     origin = offsets[0]
     return [data[offsets[i] - origin : offsets[i + 1] - origin] for i in range(first, first + count)]
 
 
-def row_axis(columns: Sequence[bytes]) -> tuple[Ints, Ints]:
-    """Return the times and since of rows from the two columns of the axis."""
-    time, length = map(unpack_times, columns)
-    return time, time - length
+class Axis(NamedTuple):
+    """When rows were, in the database's microseconds and in epoch seconds, of which `elapsed` is the difference."""
+
+    time: Ints
+    since: Ints
+    times: Floats
+    sinces: Floats
+    elapsed: Floats
+
+
+@lru_cache(maxsize=256)
+def row_axis(time: bytes, length: bytes) -> Axis:
+    """Return the axis of rows from its two columns; many series of a source are read one after the other."""
+    at, seconds = unpack_times(time), unpack_times(length)
+    since = at - seconds
+    times, sinces = copying.seconds(at), copying.seconds(since)
+    axis = Axis(at, since, times, sinces, times - sinces)
+    for array in axis:
+        array.flags.writeable = False
+    return axis
 
 
 def row_values(column: bytes, seconds: Floats, other: Callable[[int], bytes]) -> Floats:
@@ -93,11 +105,10 @@ def equal_to(column: bytes) -> int | None:
 def read_rows(data: bytes, offsets: Sequence[int]) -> Rows:
     """Return all rows of a chunk."""
     columns = cut(data, offsets, 0, len(offsets) - 1)
-    time, since = row_axis(columns[:AXIS])
-    rows = Rows(time, since, np.empty((len(time), len(columns) - AXIS)))
-    seconds = elapsed(rows)
+    axis = row_axis(*columns[:AXIS])
+    rows = Rows(axis.time, axis.since, np.empty((len(axis.time), len(columns) - AXIS)))
     for i, column in enumerate(columns[AXIS:]):
-        rows.values[:, i] = row_values(column, seconds, lambda number: columns[AXIS + number])
+        rows.values[:, i] = row_values(column, axis.elapsed, lambda number: columns[AXIS + number])
     return rows
 
 

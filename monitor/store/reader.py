@@ -95,9 +95,7 @@ async def _referred(
 
 def _unpacked(day: list[list[bytes]], other: dict[int, bytes], start: float, end: float) -> list[Points]:
     """Return the points of every column of one chunk."""
-    time, since = chunk.row_axis(day[0])
-    seconds = chunk.elapsed(chunk.Rows(time, since, np.empty(0)))
-    times, sinces = copying.seconds(time), copying.seconds(since)
+    _, _, times, sinces, seconds = chunk.row_axis(*day[0])
     wanted = (times > start) & (sinces < end)
     at = slice(None) if wanted.all() else wanted
     return [

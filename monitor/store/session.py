@@ -60,6 +60,10 @@ def check_version(name: str, major: int) -> None:
         raise StoreUnusableError(f"the database {name} is PostgreSQL {major}; {OLDEST_SERVER} or newer is needed")
 
 
+async def _nothing(connection: asyncpg.Connection) -> None:
+    """Readers leave nothing behind that the next would have to be kept from: a round trip less per read."""
+
+
 class Session:
     """What connects to one database; `where` is what `asyncpg.connect` needs, `name` is how people are told of it."""
 
@@ -94,7 +98,7 @@ class Session:
                 writer = await self.writer()
                 # With none to keep open the pool does not try, and log, by itself while the server is away.
                 self._pool = await asyncpg.create_pool(
-                    **self._where, min_size=0, max_size=READERS, command_timeout=self._timeout
+                    **self._where, min_size=0, max_size=READERS, command_timeout=self._timeout, reset=_nothing
                 )
                 return writer
             except WRONG as error:
