@@ -459,3 +459,11 @@ def test_numbers_and_times_are_written_in_their_formats() -> None:
     assert "peak" in texts
     middle = picture.plot.left + picture.plot.width / 2
     assert picture.shapes[-1].points[:, 0] == pytest.approx([middle, middle], abs=1)
+
+
+def test_a_long_unit_is_written_beyond_the_plots_ends_before_it_is_cut() -> None:
+    for unit, shown in (("TCP established", "TCP established"), ("x" * 60, "xxxxxxxxxxxx")):
+        picture = layout(Graph("g", "t", Line("a"), unit=unit), {}, start=0, end=60, step=60, width=580, height=203)
+        (label,) = [text for text in picture.texts if text.upright]
+        assert label.text.startswith(shown)
+        assert label.box.top >= picture.texts[0].box.bottom

@@ -12,7 +12,7 @@ from web_parts import OWN, Parts, configured
 from monitor.batch import Floats, Source
 from monitor.graph.data import Data, Read
 from monitor.graph.expr import Expr
-from monitor.graph.model import Area, Graph, Line
+from monitor.graph.model import Area, Comment, Graph, Line
 from monitor.web.problem import ProblemError
 from monitor.web.reading import Reading, Span, read_graph
 
@@ -144,3 +144,5 @@ async def test_peaks_are_the_largest_values_of_the_same_buckets(parts: Parts) ->
 
 async def test_a_graph_that_says_how_it_reads_has_no_further_peaks(parts: Parts) -> None:
     assert (await read(parts, Read("a"), Read("a", "MAX"), peaks=True)).peaks is None
+    written = Graph("g", "", Area("a"), Comment("all there is"))
+    assert (await read_graph(parts.services, SOURCE, ("a",), written, Span(START, NOW, 600), peaks=True)).peaks is None

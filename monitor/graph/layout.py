@@ -101,7 +101,10 @@ def layout(
         short = shortened(name, (total - 2 * sizes.gap) // sizes.title.advance)
         texts.append(Text(total // 2, sizes.px(3), short, sizes.title, INK, "centre"))
     if labelled:
-        texts += _value_labels(graph, axis, at, sizes, parts.height)
+        texts += _value_labels(axis, at, sizes, parts.height)
+        texts += _unit(
+            graph, at, sizes, texts[0].box.bottom if parts.titled else sizes.gap, parts.height - parts.legend
+        )
     if parts.times:
         texts += _time_labels(times, at, sizes, total)
     if not has_data and plot.width > sizes.axis.width(NO_DATA) and plot.height > sizes.axis.line:
@@ -163,16 +166,23 @@ def _grid(at: Places, axis: ValueAxis, times: TimeAxis) -> Iterator[Box]:
     yield from (Box(at.upright(time), RULE) for time in times.rules)
 
 
-def _value_labels(graph: Graph, axis: ValueAxis, at: Places, sizes: Sizes, height: int) -> list[Text]:
+def _value_labels(axis: ValueAxis, at: Places, sizes: Sizes, height: int) -> list[Text]:
     font, plot = sizes.axis, at.plot
     texts: list[Text] = []
     for value, text in axis.ticks:
         y = at.row(value) - font.line // 2
         if 0 <= y <= height - font.line and (not texts or texts[-1].y - y >= font.line):
             texts.append(Text(plot.left - sizes.gap - 2, y, text, font, INK, "right"))
-    if graph.unit and (unit := shortened(graph.unit, plot.height // font.advance)):
-        texts.append(Text(sizes.gap, (plot.top + plot.bottom) // 2, unit, font, INK, "centre", upright=True))
     return texts
+
+
+def _unit(graph: Graph, at: Places, sizes: Sizes, top: int, bottom: int) -> list[Text]:
+    """Return the unit beside the plot; a long one reaches over its ends, from `top` to `bottom` at most."""
+    middle = (at.plot.top + at.plot.bottom) // 2
+    room = 2 * min(middle - top, bottom - middle)
+    font = next((one for one in sizes.legend if one.width(graph.unit) <= room), sizes.legend[-1])
+    unit = shortened(graph.unit, room // font.advance)
+    return [Text(sizes.gap, middle, unit, font, INK, "centre", upright=True)] if unit else []
 
 
 def _time_labels(times: TimeAxis, at: Places, sizes: Sizes, total: int) -> list[Text]:

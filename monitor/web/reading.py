@@ -80,7 +80,8 @@ async def read_graph(
     for one, reads in groups.items():
         tracks |= await _tracks(services, source, kinds, one, reads, found)
     high = None
-    if peaks and wanted and not groups:
+    # a definition that says what it reads, or what stands in its legend, names the peaks that it wants
+    if peaks and wanted and not graph.written and all(read.plain for read in graph.reads()):
         answer = await query.fetch(wanted, found.start, found.end, step=found.step, cf="MAX")
         high = _values(answer) if (answer.start, answer.step) == (found.start, found.step) else None
     return Reading(found.start, found.end, found.step, values, tracks, high)
