@@ -30,7 +30,6 @@ from monitor.pipeline import Pipeline
 from monitor.prime import Prime
 from monitor.query import Query
 from monitor.rates import Rates
-from monitor.retention import Retention, RetentionClass
 from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
 from monitor.settings import Settings
@@ -53,7 +52,7 @@ SLICE = 100
 """Jobs that are made before others get their turn: about 2 ms."""
 LIVE = frozenset({
     "handlers", "handlers_path", "handlers_config_path", "collectors_path", "collectors_config_path", "hostname",
-    "hostname_method", "timezone", "past", "ahead", "max_body", "preset", "pack",
+    "hostname_method", "timezone", "past", "ahead", "max_body",
 })  # fmt: skip
 """Settings that a reload puts into effect, or that have none."""
 
@@ -114,7 +113,7 @@ def _store(config: Config, naming: Naming) -> Store:
     }  # fmt: skip
     store = config.store.cls(config.store.name, naming, **options)
     assert isinstance(store, Store)
-    store.keep(Retention((RetentionClass(collected=float(config.retention.collected)),)))
+    store.keep(config.retention_classes)
     return store
 
 
@@ -286,6 +285,7 @@ class Appliance:
     async def _take(self, config: Config) -> None:
         before, self.config = self.config, config
         self.naming.replace(config.inventory)
+        self.store.keep(config.retention_classes)
         jobs = await self._jobs(config, self._specs)
         self.scheduler.replace(jobs)
         await self._replace_outlets(before.handlers, config.handlers)
@@ -318,7 +318,6 @@ def _fixed(before: Config, after: Config) -> Iterator[str]:
     pairs: tuple[tuple[str, Settings, Settings], ...] = (
         ("[server]", before.server, after.server),
         ("[logger_root]", before.logging, after.logging),
-        ("[retention]", before.retention, after.retention),
         ("[receivers] [[push]]", before.push, after.push),
     )
     for title, old, new in pairs:

@@ -51,6 +51,17 @@ class Cells:
         first, over = np.searchsorted(self.ends, start, "right"), np.searchsorted(self.begins, end, "left")
         return self.take(slice(first, over))
 
+    def after(self, time: int) -> Cells:
+        """Return what lies behind a time; of a cell around it the seconds that are behind."""
+        first = int(np.searchsorted(self.ends, time, "right"))
+        cells = self.take(slice(first, None)) if first else self
+        if not len(cells) or cells.begins[0] >= time:
+            return cells
+        begins, known = cells.begins.copy(), cells.known.copy()
+        known[0] *= (cells.ends[0] - time) / (cells.ends[0] - begins[0])
+        begins[0] = time
+        return Cells(begins, cells.ends, known, *cells.parts[1:])
+
     def take(self, rows: slice) -> Cells:
         return Cells(self.begins[rows], self.ends[rows], *(part[rows] for part in self.parts))
 
