@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from itertools import product
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
@@ -21,6 +22,41 @@ LATEST = 4_102_444_799
 """The last second of 2099."""
 SIGN = re.compile(rf"\+(?=\d+(?:[+_,]|%20|%2C)*(?:{'|'.join(TIME_UNITS)})(?![a-z]))", re.IGNORECASE)
 """A + in a query string that stands before a number with a unit."""
+
+
+def known_only(request: web.Request, known: Collection[str], many: Collection[str]) -> None:
+    """Refuse what is given twice but for `many`, and names that are a slip away from a known one.
+
+    Other unknown names are let through: scripts add some so that nothing on the way answers from its cache, or know
+    parameters of other programs.
+    """
+    for name in dict.fromkeys(request.query):
+        if name in known:
+            if name not in many and len(request.query.getall(name)) > 1:
+                raise bad(name, f"expected once, got {len(request.query.getall(name))} times")
+        elif near := next((one for one in sorted(known) if misspelt(name, one)), ""):
+            raise bad(name, f"there is no such parameter; did you mean {near}?", known)
+
+
+def misspelt(name: str, known: str) -> bool:
+    """Tell whether a name is a known one in other case, or with a letter wrong that is not the first (of 6, two)."""
+    name, most = name[:50].lower(), 2 if len(known) >= 6 else 1
+    return name == known or (len(name) >= 3 and name[0] == known[0] and distance(name, known) <= most)
+
+
+def distance(one: str, other: str) -> int:
+    """Return how many letters are added, left out, changed or swapped with the next."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one):
+        last, row = row, [i + 1]
+        for j, there in enumerate(other):
+            cost = min(last[j] + (letter != there), last[j + 1] + 1, row[j] + 1)
+            if i and j and letter == other[j - 1] and one[i - 1] == there:
+                cost = min(cost, before[j - 1] + 1)
+            row.append(cost)
+        before = last
+    return row[-1]
 
 
 def required(request: web.Request, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ from monitor.web.auth import Gate, Right
 from monitor.web.draw import Drawer
 from monitor.web.health import Health
 from monitor.web.pages import Pages
+from monitor.web.params import known_only
 from monitor.web.png import Pictures
 from monitor.web.problem import ProblemError, bad
 from monitor.web.push import Push
@@ -32,6 +33,19 @@ ANSWERS = web.AppKey("answers", dict[tuple[str, int], int])
 """How many answers there were by route and status."""
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROBLEM = "application/problem+json"
+SIZE = frozenset({"width", "height", "zoom", "only", "graph_only"})
+TAKEN: Mapping[str, frozenset[str]] = {
+    "/graph": SIZE | {"address", "plugin_identifier", "graph", "term", "from", "to", "full"},
+    "/graph_global": SIZE | {"target", "step", "start", "end", "host"},
+    "/api/v1/hosts": frozenset(),
+    "/api/v1/hosts/{host}": frozenset(),
+    "/api/v1/series": frozenset({"host", "collector", "instance", "name"}),
+    "/api/v1/latest": frozenset({"host", "collector", "instance"}),
+    "/api/v1/graphs": frozenset({"host", "collector", "instance"}),
+    "/api/v1/query": frozenset({"series", "start", "end", "step", "cf"}),
+}
+"""The parameters of pictures and the API: misspelt ones and repeated ones are refused there."""
+MANY = frozenset({"series"})
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'",
@@ -95,12 +109,13 @@ class Border:
         request[REQUEST_ID] = given if GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
         try:
             await self.gate.admit(request, right_of(request))
+            if (taken := TAKEN.get(canonical(request))) is not None:
+                known_only(request, taken, MANY)
             response = await handler(request)
         except Exception as error:
             # The one place: nobody sees a traceback, and what nobody expected is logged once.
             response = await self._failed(request, error)
-        route = request.match_info.route.resource
-        key = (route.canonical if route else "other", response.status)
+        key = (canonical(request), response.status)
         self.answers[key] = self.answers.get(key, 0) + 1
         return response
 
@@ -149,6 +164,12 @@ class Border:
             text = self.pages.problem(problem.members(request_id))
             return web.Response(text=text, status=problem.status, content_type="text/html", headers=headers)
         return web.Response(body=problem.body(request_id), status=problem.status, content_type=PROBLEM, headers=headers)
+
+
+def canonical(request: web.Request) -> str:
+    """Return the path of the route, as it stands in `make_app`."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "other"
 
 
 def right_of(request: web.Request) -> Right:
