@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.attime import TimeError, resolve
+from monitor.attime import LONGEST, TimeError, resolve
 
 VECTORS = json.loads((Path(__file__).parent / "cases" / "attime" / "vectors.json").read_text())
 NOW = VECTORS["now_epoch"]  # Wednesday 2026-03-18 14:37:25 UTC
@@ -154,6 +156,51 @@ def test_any_text_gives_two_times_or_a_clear_error(first: str, last: str, tz: st
         assert str(error)
     else:
         assert all(type(time) is int for time in found)
+
+
+LONG = [*WORDS.split(), "+1d", "-1", " ", "1/1/", "12.", "10:", "jan 1 ", "é"]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.sampled_from(LONG), st.sampled_from(LONG), st.integers(1, LONGEST + 1), st.text(max_size=LONGEST))
+def test_a_text_of_any_length_is_read_or_refused_in_no_time(one: str, other: str, times: int, text: str) -> None:
+    for expression in ((one * times)[:LONGEST], (one + other * times)[:LONGEST], text, text + one * 2000):
+        began = time.perf_counter()
+        with suppress(TimeError):
+            resolve(expression, "now", now=NOW, tz="Europe/Berlin")
+        assert time.perf_counter() - began < 0.05
+
+
+def test_a_text_beyond_the_limit_is_refused() -> None:
+    with pytest.raises(TimeError, match=f"expected at most {LONGEST} characters, got {LONGEST + 1}"):
+        start("-1d" + " " * (LONGEST - 2))
+    assert start("-1d" + " " * (LONGEST - 3)) == NOW - 86400
+
+
+def test_a_reason_does_not_repeat_which_time_it_is() -> None:
+    with pytest.raises(TimeError) as caught:
+        start("garbage")
+    assert (str(caught.value), caught.value.reason) == (
+        "start time: unparsable time: garbage",
+        "unparsable time: garbage",
+    )
+
+
+def test_months_after_a_weekday_count_from_the_month_of_today() -> None:
+    sunday = local("2026-03-29T10:00", "UTC")  # its Wednesday is 1 April; that day four months before is 32 November
+    assert start("teatime wednesday-4months", now=sunday) == local("2025-12-02T16:00", "UTC")
+
+
+@pytest.mark.parametrize("text", ["jan1 199707031971", "jan 1 99999", "1/1/10000"])
+def test_a_year_of_five_digits_is_refused(text: str) -> None:
+    with pytest.raises(TimeError, match="beyond the year 9999"):
+        start(text)
+
+
+def test_a_number_behind_a_reference_without_a_blank_is_no_offset() -> None:
+    for text in ("end31d", "s5", "e_3h", "now5h"):
+        with pytest.raises(TimeError):
+            start(text)
 
 
 @given(st.integers(315_360_001, 4_000_000_000), st.integers(0, 10**6))
