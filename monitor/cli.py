@@ -18,6 +18,7 @@ from monitor import __version__, effective, log
 from monitor.batch import Batch
 from monitor.collector import CollectError
 from monitor.config import Config, ConfigError, load, load_server
+from monitor.forecast import forecast
 from monitor.inventory import JobSpec
 from monitor.registry import Registry
 from monitor.sample import sample
@@ -63,7 +64,11 @@ def parser() -> argparse.ArgumentParser:
         "--log-level", dest="levels", metavar="LEVEL[:PART]", type=level, action="append", default=[],
         help="log what is at least this grave, of one part if it is named (DEBUG:runner); may be repeated",
     )  # fmt: skip
-    add("check", check, "check the configuration: print OK, or every error with its file and line")
+    add(
+        "check",
+        check,
+        "check the configuration: print the disk space that it will need and OK, or every error with its file and line",
+    )
     add("config", config, "print the configuration in effect, with the origin of every value")
     add(
         "sample-config", sample_config, "print a configuration with every option, its help and its default"
@@ -117,8 +122,12 @@ def migrate(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    for warning in loaded(options).warnings:
+    configuration = loaded(options)
+    expected = forecast(configuration)
+    for warning in (*configuration.warnings, *filter(None, [expected.warning])):
         print(f"warning: {warning}", file=sys.stderr)
+    for line in expected.lines():
+        print(line)
     print("OK")
     return OK
 

@@ -71,7 +71,7 @@ def _class(spec: ClassSpec, *, below: bool = False) -> Iterator[str]:
         if not (below and line.startswith("preset = ") and "preset" not in spec.settings.origins):
             yield line
     for step, (tier, origin) in spec.lines.items():
-        note = "" if tier is None or tier in spec.kept.stored else "; not stored, for the collected rows reach as far"
+        note = "" if tier is None or tier in spec.kept.stored else "; not stored: the collected rows reach as far"
         yield f"{label(step)} = {written(tier)}  # {origin}{note}"
 
 

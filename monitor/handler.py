@@ -159,13 +159,16 @@ class History:
     """Time spent, rests not counted."""
 
 
+NO_SIZES: Mapping[tuple[str, str], int] = MappingProxyType({})
+
+
 class Store(Handler):
     """The handler that can be read back. There is one, and it keeps its cursor in its own transactions."""
 
     retention = Retention()
     """What it keeps of which sources for how long."""
     history = History()
-    sizes: Mapping[tuple[str, str], int] = MappingProxyType({})
+    sizes = NO_SIZES
     """Bytes on the disk, by class and by tier: `rows`, `packed` or a step such as `5m`."""
 
     def keep(self, retention: Retention) -> None:

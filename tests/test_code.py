@@ -53,7 +53,7 @@ LAYERS = [
      "monitor.gather"},
     {"monitor.values", "monitor.ini", "monitor.settings", "monitor.registry", "monitor.hostname", "monitor.config",
      "monitor.inventory", "monitor.naming", "monitor.sample", "monitor.shape", "monitor.environment",
-     "monitor.diamond", "monitor.tiers", "monitor.effective"},
+     "monitor.diamond", "monitor.tiers", "monitor.effective", "monitor.forecast"},
     {"monitor.receivers", "monitor.metrics"},
     {"monitor.web"},
     {"monitor.app"},
