@@ -97,7 +97,14 @@ class Collector:
     graphs: ClassVar[tuple[Graph, ...]] = ()
     """What the host's page and /graph show."""
     targets: ClassVar[Mapping[str, Graph]] = {}
-    """What /graph_global?target= draws."""
+    """What /graph_global?target= draws: of several hosts together, after their series are summed by name."""
+    instance_targets: ClassVar[Mapping[str, Mapping[str, Graph]]] = {}
+    """What /graph_vhost?target=&protocol= draws of an instance, by target and protocol.
+
+    Of several instances together it is drawn after their series are summed by name: a ratio or a mean has to be an
+    expression over series that can be summed. An instance that is part of another says so in its meta: `vhost` and
+    `channel`, which together are its name.
+    """
 
     enabled: bool = option(False, "whether it runs on the appliance's own host")
     interval: Seconds = option(Seconds(60), "seconds between two collections", min=1, max=86400)
