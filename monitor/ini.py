@@ -119,6 +119,10 @@ class _File:
     def _problem(self, line: int, message: str, section: Section | None = None, key: str = "") -> None:
         self.problems.append(Problem(self.file, line, section.title if section else "", key, message))
 
+    def _broken(self, line: int) -> None:
+        got = self.lines[line - 1].strip()
+        self._problem(line, f"expected KEY = VALUE or [SECTION], got {got[:80]!r}")
+
     def _decoded(self, data: bytes) -> Iterator[str]:
         for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
             try:
@@ -133,8 +137,7 @@ class _File:
         except ConfigObjError as error:
             parsed = error.config
             for each in error.errors:
-                got = self.lines[each.line_number - 1].strip()
-                self._problem(each.line_number, f"expected KEY = VALUE or [SECTION], got {got[:80]!r}")
+                self._broken(each.line_number)
         self._take(parsed, root)
         return root, sorted(self.problems, key=lambda problem: problem.line)
 
@@ -149,7 +152,8 @@ class _File:
             elif line.lstrip().startswith("["):
                 header, found = self._header(line, number)
                 if not found:
-                    yield header
+                    self._broken(number)
+                    yield ""
                 elif (lost and found > lost) or found > depth + 1:
                     if not lost:
                         self._problem(number, f"a section this deep needs one of {found - 1} brackets above it")
