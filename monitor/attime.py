@@ -12,8 +12,9 @@ The grammar is that of rrdfetch(1), AT-STYLE TIME SPECIFICATION, as rrdtool 1.7.
 Years to days move the calendar and keep the time of day; hours to seconds are exact. `m` after hours to seconds, or
 of 6 and more, is minutes, otherwise months: -5m is five months, -5min is five minutes.
 
-What rrdtool documents but does not do works here: a day alone (`yesterday`), HH.MM, `epoch+N`. What it takes but
-turns into nonsense is an error: unknown units, 30 February, a date without its year, characters of no meaning.
+What rrdtool documents but does not do works here: a day alone (`yesterday`), HH.MM, `epoch+N`, an offset after a date
+of digits, numbers without a unit before another number. What it takes but turns into nonsense is an error: unknown
+units, 30 February, a date of digits without its year, characters of no meaning.
 A blank after `start`, `end` or `now` stands for the + that a URL made of it.
 """
 

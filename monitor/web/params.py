@@ -115,7 +115,7 @@ def readings(request: web.Request, name: str) -> list[str]:
     if len(text) > LONGEST_TIME:
         raise bad(name, f"expected at most {LONGEST_TIME} characters")
     parts = (part.partition("=") for part in request.rel_url.raw_query_string.split("&"))
-    raw = next(value for key, _, value in parts if unquote_plus(key) == name)
+    raw = next((value for key, _, value in parts if unquote_plus(key) == name), text)
     return list(dict.fromkeys((unquote_plus(SIGN.sub("%2B", raw)), unquote(raw), text)))
 
 
