@@ -101,7 +101,9 @@ class Forecast:
         yield f"{UNDECLARED} series of a collector that declares no metrics; what is pushed is not counted):"
         rows = [("class", "series", "tier", "kept", "size")]
         for one in self.classes:
-            for number, part in enumerate(one.parts):
+            if not one.series:
+                rows.append((one.name, "0", "", "", human(0.0)))
+            for number, part in enumerate(one.parts if one.series else ()):
                 head = ("", "") if number else (one.name, str(one.series))
                 size = human(part.bytes) if part.stored else "as rows"
                 rows.append((*head, part.name, render(Seconds, part.keep), size))
