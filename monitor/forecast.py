@@ -97,7 +97,7 @@ class Forecast:
 
     def lines(self) -> Iterator[str]:
         """Yield the forecast as an aligned table."""
-        yield f"Disk space once all is kept as long as told (assumed: {DEVICES} devices where a metric's name has a *,"
+        yield f"Disk space once every tier is full (assumed: {DEVICES} devices where a metric's name has a *,"
         yield f"{UNDECLARED} series of a collector that declares no metrics; what is pushed is not counted):"
         rows = [("class", "series", "tier", "kept", "size")]
         for one in self.classes:
