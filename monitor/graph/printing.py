@@ -92,7 +92,7 @@ def _text(one: Words, scaler: Scaler, data: Data) -> str:
     if isinstance(one, Moment):
         return time_text(one.form or "%Y-%m-%d %H:%M:%S", value, UTC) if _is_time(value) else _printf(".0", "f", value)
     if isinstance(one, Duration):
-        return duration_text(one.form or "%H:%m:%s", value) if math.isfinite(value) else _printf("", "f", value)
+        return duration_text(one.form or "%H:%02m:%02s", value) if math.isfinite(value) else _printf("", "f", value)
     return number_text(one.form, value, scaler)
 
 

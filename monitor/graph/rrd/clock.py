@@ -44,10 +44,13 @@ def local(times: Times, tz: str) -> Times:
 
 
 def begins(period: str, times: Times, step: int, tz: str) -> Floats:
-    """Return 1 for each time that lies in another `period` (NEWDAY, NEWWEEK …) than the time one step before."""
+    """Return 1 for each time that lies in another `period` (NEWDAY, NEWWEEK …) than the time one step before.
+
+    A week begins on Sunday, as for an rrdtool without a locale.
+    """
     now, before = (local(one, tz).astype("datetime64[s]") for one in (times, times - step))
     if period == "NEWWEEK":
-        days = [(one.astype("datetime64[D]").astype(np.int64) + 3) % 7 for one in (now, before)]  # 0 is Monday
+        days = [(one.astype("datetime64[D]").astype(np.int64) + 4) % 7 for one in (now, before)]  # 0 is Sunday
         return _floats((days[0] == 0) & (days[0] != days[1]))
     years = [one.astype("datetime64[Y]") for one in (now, before)]
     if period == "NEWYEAR":

@@ -35,6 +35,7 @@ from monitor.graph.rrd.variables import Computed, Series, Shifted, Variable
 NAME = re.compile(r"[-A-Za-z0-9_]{1,255}")
 SIDES: dict[str, Side] = {"left": "left", "right": "right", "center": "centre", "justified": "justified"}
 STYLE = ("dashes", "dash-offset")
+PLAIN = ("DEF", "CDEF", "VDEF", "SHIFT", "TEXTALIGN")  # they have no texts, in which blanks at the end would count
 SHOWN = 60  # characters of an instruction in an error
 MOST_WIDTH = 100.0
 Made = TypeVar("Made", bound=Item)
@@ -98,7 +99,7 @@ class _Definition:
         if not INSTRUCTION.match(text):
             name = text.partition(":")[0]
             raise ValueError(f"expected one of {' '.join(KEYWORDS)} and a colon, got {name[:40]!r}")
-        name, *rest = parts(text)
+        name, *rest = parts(text.rstrip() if text.startswith(PLAIN) else text)
         if name.startswith("LINE"):
             self.draw_line(name.removeprefix("LINE"), rest)
         elif name in self.instructions:
@@ -290,7 +291,7 @@ class _Definition:
 
     def print(self, rest: Sequence[str]) -> None:
         rest = list(rest)
-        ways = [rest.pop(i) for i in range(len(rest) - 1, 1, -1) if rest[i] in WAYS]
+        ways = [rest.pop(i).rstrip() for i in range(len(rest) - 1, 1, -1) if rest[i].rstrip() in WAYS]
         value = self.known.get(rest[0]) if rest else None
         if isinstance(value, Variable):
             if len(rest) != 3:

@@ -57,16 +57,16 @@ class Drawing:
 
 def read_drawing(parts: Sequence[str], allowed: Iterable[str]) -> Drawing:
     """Read `value#colour#colour2` and what follows it; options other than those `allowed` are warned of."""
-    if not parts or not parts[0]:
+    if not parts or not parts[0].strip():
         raise ValueError("expected a variable or a number")
-    value, *colours = parts[0].split("#")
+    value, *colours = parts[0].strip().split("#")
     made = Drawing(value, colours[0] if colours else None)
     for part in parts[1:]:
         name, equals, given = part.partition("=")
-        if part in WORDS:
-            made.options[part] = ""
+        if part.strip() in WORDS:
+            made.options[part.strip()] = ""
         elif equals and name in NAMED:
-            made.options[NAMED[name]] = given
+            made.options[NAMED[name]] = given if NAMED[name] == "legend" else given.strip()
         else:
             made.texts.append(part)
     if made.colour is None and "color" in made.options:

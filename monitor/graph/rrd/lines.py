@@ -41,7 +41,7 @@ def lines(text: str) -> Iterator[list[Word]]:
     """Yield the words of every line that has any.
 
     An instruction is one word, blanks included; words of options, and those of a pasted `rrdtool graph FILE`, end at
-    blanks. Backslashes at the ends of lines are left out.
+    blanks. Backslashes at the ends of lines are left out; blanks there belong to a text.
     """
     if len(text) > LONGEST:
         raise ValueError(f"expected at most {LONGEST} characters, got {len(text)}")
@@ -49,9 +49,10 @@ def lines(text: str) -> Iterator[list[Word]]:
     if len(found) > MOST_LINES:
         raise ValueError(f"expected at most {MOST_LINES} lines, got {len(found)}")
     for number, line in enumerate(found, 1):
-        line = line.strip()
-        if (len(line) - len(line.rstrip("\\"))) % 2:
-            line = line[:-1].rstrip()
+        line = line.lstrip()
+        body = line.rstrip()
+        if (len(body) - len(body.rstrip("\\"))) % 2:
+            line = body[:-1].rstrip()
         if not line or line.startswith(("#", "//")):
             continue
         command = re.match(r"(?:\$ )?rrdtool\s+graphv?\s+\S+", line)
@@ -83,7 +84,7 @@ def _words(line: str, plain: bool) -> Iterator[tuple[str, bool]]:
             made, at, began, quoted = "", len(line) - len(rest), True, False
         else:
             made, at, began = made + sign, at + 1, False
-    if made or quoted:
+    if made.strip() or quoted:
         yield made, quoted
 
 

@@ -111,13 +111,13 @@ def table(values: Sequence[Any]) -> Any:
 
 
 def _average(*values: Any) -> Any:
-    rows = table(values)
+    rows = table(values[::-1])  # added up from the top of the stack
     known = ~np.isnan(rows)
     return np.where(known, rows, 0.0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), NAN)
 
 
 def _average_row(*values: float) -> float:
-    known = [value for value in values if value == value]
+    known = [value for value in reversed(values) if value == value]
     return sum(known) / len(known) if known else NAN
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from monitor.graph.expr import Scalar
 from monitor.graph.rrd.operators import FUNCTIONS
 
@@ -223,8 +225,9 @@ def compile_rpn(text: str, known: Mapping[str, object]) -> Program:
     if len(tokens) > LONGEST:
         raise ValueError(f"expected at most {LONGEST} parts of RPN, got {len(tokens)}")
     made = _Compiler(known)
-    for token in tokens:
-        made.read(token)
+    with np.errstate(all="ignore"):
+        for token in tokens:
+            made.read(token)
     if len(made.stack) != 1:
         raise ValueError(f"expected one value on the stack at the end, got {len(made.stack)}")
     return Program(*_needed(made.steps, made.stack[0]), tuple(made.variables), tuple(made.figures))

@@ -21,6 +21,8 @@ def read_text(written: str) -> Text:
     if len(written) > LONGEST:
         raise ValueError(f"expected a text of at most {LONGEST} characters, got {len(written)}")
     ending = ""
+    if re.search(r"\\[a-z.] +$", written):
+        written = written.rstrip(" ")
     body = written.rstrip("\\")
     if (len(written) - len(body)) % 2:
         raise ValueError("expected a letter after the backslash at the end of a text")

@@ -48,9 +48,8 @@ def sums(values: Floats, last: Places, length: Places) -> Floats:
 def trend(window: Window, seconds: Floats, *, known: bool) -> Floats:
     """Return the average of the values of the last `seconds` of every row, of the `known` ones only or of all."""
     rows = len(window.after)
-    seconds = np.broadcast_to(np.where(np.isfinite(seconds), np.trunc(seconds), -math.inf), rows)
-    wanted = np.ceil(seconds / window.step)
-    valid = np.arange(1, rows + 1) >= wanted
+    wanted = np.broadcast_to(np.ceil(np.trunc(seconds) / window.step), rows)
+    valid = (np.arange(1, rows + 1) >= wanted) & np.isfinite(wanted)
     length = np.where(valid, np.maximum(wanted, 1), 1).astype(np.int64)
     last = window.after - 1
     valid &= (last >= 0) & (last < len(window.values)) & (last - length + 1 >= 0)
