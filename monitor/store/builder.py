@@ -308,9 +308,10 @@ class Builder:
         finer: Tier | None = None
         for tier in one.stored:
             tree = self._partitions.trees[kept, tier.step]
-            start = tree.begin(day)
-            if start + tree.period * DAY <= self._classes.built.get((kept, tier.step), 0.0):
-                async with self._reading() as connection:
-                    await self._build_source(connection, slot, one, tree, tier, finer, start)
+            # A cell that begins on this day may end in the next period.
+            for start in sorted({tree.begin(day), tree.begin(-(-(day + DAY) // tier.step) * tier.step - 1)}):
+                if start + tree.period * DAY <= self._classes.built.get((kept, tier.step), 0.0):
+                    async with self._reading() as connection:
+                        await self._build_source(connection, slot, one, tree, tier, finer, start)
             finer = tier
         self.stats.rebuilt += 1

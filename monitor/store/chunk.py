@@ -1,8 +1,8 @@
 """What one chunk holds, as packed columns: the rows of a source and layout over a day, or cells over a longer period.
 
-The first two columns are the axis: of rows their times and the microseconds since `since`, of cells their ends and
-their lengths in seconds. The values follow: of rows one column per name, of cells five per name (known, mean, min,
-max, last).
+The first two columns are the axis: of rows their times and how long after the time of the row before they begin
+(microseconds, mostly 0), of cells their ends and their lengths in seconds. The values follow: of rows one column per
+name, of cells five per name (known, mean, min, max, last).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def parts(rows: Rows) -> Iterator[Rows]:
 
 def of_rows(rows: Rows) -> Packed:
     """Pack rows, sorted by time and since."""
-    axis = [pack_times(rows.time), pack_times(rows.time - rows.since)]
+    axis = [pack_times(rows.time), pack_times(rows.since - _before(rows.time))]
     return _behind(axis, [pack(rows.values, seconds=copying.seconds(rows.time) - copying.seconds(rows.since))])
 
 
@@ -69,6 +69,11 @@ def cut(data: bytes, offsets: Sequence[int], first: int, count: int) -> list[byt
     return [data[offsets[i] - origin : offsets[i + 1] - origin] for i in range(first, first + count)]
 
 
+def _before(time: Ints) -> Ints:
+    """Return the time of the row before each; of the first its own."""
+    return np.concatenate((time[:1], time[:-1]))
+
+
 class Axis(NamedTuple):
     """When rows were, in the database's microseconds and in epoch seconds, of which `elapsed` is the difference."""
 
@@ -80,10 +85,10 @@ class Axis(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def row_axis(time: bytes, length: bytes) -> Axis:
+def row_axis(time: bytes, gap: bytes) -> Axis:
     """Return the axis of rows from its two columns; many series of a source are read one after the other."""
-    at, seconds = unpack_times(time), unpack_times(length)
-    since = at - seconds
+    at = unpack_times(time)
+    since = _before(at) + unpack_times(gap)
     times, sinces = copying.seconds(at), copying.seconds(since)
     axis = Axis(at, since, times, sinces, times - sinces)
     for array in axis:
