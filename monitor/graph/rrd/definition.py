@@ -51,7 +51,7 @@ def parse(text: str) -> Graph:
     for words in lines(text):
         word = words[0]
         if first and not (word.is_option or word.is_instruction or MISSPELT.match(word.text)):
-            made.options.fields["unit"] = " ".join(word.text for word in words)[:SHOWN]
+            made.options.fields["unit"] = " ".join(word.text for word in words).strip()[:SHOWN]
         else:
             made.line(words)
         first = False

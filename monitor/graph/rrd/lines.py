@@ -16,9 +16,13 @@ INSTRUCTION = re.compile(rf"(?:{'|'.join(KEYWORDS)})[0-9.]*:")
 # A word that looks like an instruction but is none; a label may hold a colon too.
 MISSPELT = re.compile(r"[A-Za-z]+[0-9.]*:\S*[=#]")
 OPTION = re.compile(r"-[A-Za-z]|--[a-z]")
-PART = re.compile(r"\\:|<%.*?%>|:|[^\\:<]+|.", re.DOTALL)
-ESCAPED = {'"': '"\\$`', "": "\"' #()|;&<>*?"}
-"""What a backslash before it becomes, within double quotes and without."""
+TEMPLATE = r"<%(?:[^<%]|%(?!>)|<(?!%))*%>"
+PART = re.compile(rf"\\:|{TEMPLATE}|:|[^\\:<]+|.", re.DOTALL)
+PIECE = re.compile(rf"{TEMPLATE}|[^\s\"'\\<]+")
+BLANKS = re.compile(r"\s+")
+QUOTES = frozenset("\"'")
+SHELL = "\"' #()|;&<>*?"  # what a backslash makes plain outside of quotes
+QUOTED = '"\\$`'  # and within double quotes
 
 
 class Word(NamedTuple):
@@ -66,26 +70,35 @@ def lines(text: str) -> Iterator[list[Word]]:
 
 def _words(line: str, plain: bool) -> Iterator[tuple[str, bool]]:
     """Yield what a shell would make of a line; if not `plain`, blanks only end what an instruction follows."""
-    at, made, began, quoted = 0, "", True, False
+    at, made, began, quoted = 0, list[str](), True, False
+    unclosed: set[str] = set()
     while at < len(line):
-        sign = line[at]
-        if line.startswith("<%", at) and (end := line.find("%>", at)) > 0:
-            made, at, began = made + line[at : end + 2], end + 2, False
-        elif sign in "\"'" and (began or line[at - 1] in ":=") and (end := _closing(line, at)):
-            quoted = began
-            made, at, began = made + _unquoted(line[at + 1 : end], sign), end + 1, False
-            quoted = quoted and (at == len(line) or line[at].isspace())
-        elif sign == "\\" and at + 1 < len(line) and line[at + 1] in ESCAPED[""]:
-            made, at, began = made + line[at + 1], at + 2, False
-        elif sign.isspace() and (plain or quoted or INSTRUCTION.match(line[at:].lstrip().lstrip("\"'"))):
-            if made or quoted:
-                yield made, quoted
-            rest = line[at:].lstrip()
-            made, at, began, quoted = "", len(line) - len(rest), True, False
+        sign, end = line[at], 0
+        if sign in QUOTES and sign not in unclosed and (began or line[at - 1] in ":="):
+            end = _closing(line, at)
+            unclosed.update(() if end else sign)  # nor will one behind it be closed
+        if end:
+            made.append(_unquoted(line[at + 1 : end], sign))
+            at, quoted, began = end + 1, began and (end + 1 == len(line) or line[end + 1].isspace()), False
+        elif sign == "\\" and line[at + 1 : at + 2] in SHELL and at + 1 < len(line):
+            made.append(line[at + 1])
+            at, began = at + 2, False
+        elif sign.isspace():
+            blanks = BLANKS.match(line, at)
+            end = blanks.end() if blanks else at + 1
+            if plain or quoted or INSTRUCTION.match(line, end + (line[end : end + 1] in QUOTES)):
+                if made or quoted:
+                    yield "".join(made), quoted
+                made, began, quoted = [], True, False
+            else:
+                made.append(line[at:end])
+            at = end
         else:
-            made, at, began = made + sign, at + 1, False
-    if made.strip() or quoted:
-        yield made, quoted
+            piece = PIECE.match(line, at)
+            made.append(piece[0] if piece else sign)
+            at, began = at + len(made[-1]), False
+    if quoted or "".join(made).strip():
+        yield "".join(made), quoted
 
 
 def _closing(line: str, at: int) -> int:
@@ -103,7 +116,7 @@ def _closing(line: str, at: int) -> int:
 def _unquoted(text: str, quote: str) -> str:
     if quote == "'":
         return text
-    return re.sub(r"\\(.)", lambda found: found[1] if found[1] in ESCAPED['"'] else found[0], text, flags=re.DOTALL)
+    return re.sub(r"\\(.)", lambda found: found[1] if found[1] in QUOTED else found[0], text, flags=re.DOTALL)
 
 
 def parts(text: str) -> list[str]:
