@@ -105,6 +105,12 @@ class Collector:
     expression over series that can be summed. An instance that is part of another says so in its meta: `vhost` and
     `channel`, which together are its name.
     """
+    target_aliases: ClassVar[Mapping[str, str]] = {}
+    """Other names of targets: TARGET, or TARGET/PROTOCOL for one whose name says the protocol. Real names go first."""
+    whole_targets: ClassVar[frozenset[str]] = frozenset()
+    """Those of the `instance_targets` that an instance which is part of another (a channel) does not have."""
+    thumbnails: ClassVar[tuple[str, ...]] = ()
+    """Those of the `instance_targets` that a list of instances shows small; the first one where none is named."""
 
     enabled: bool = option(False, "whether it runs on the appliance's own host")
     interval: Seconds = option(Seconds(60), "seconds between two collections", min=1, max=86400)
