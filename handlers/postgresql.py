@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 
 from monitor.handler import (
+    CF,
     Block,
     Cells,
     Cursor,
@@ -209,10 +210,12 @@ class PostgreSQLHandler(Store):
         return self.classes.built.get((self.classes.of(source), step), 0.0)
 
     async def read_cells(
-        self, source: Source, names: Sequence[str], step: int, start: float, end: float
+        self, source: Source, names: Sequence[str], step: int, start: float, end: float, cf: CF
     ) -> dict[str, Cells]:
         async with self._opened().reader() as connection:
-            return await reader.read_cells(connection, self.known, self.partitions, source, names, step, start, end)
+            return await reader.read_cells(
+                connection, self.known, self.partitions, source, names, step, start, end, cf
+            )  # fmt: skip
 
     async def latest(self, sources: Sequence[Source]) -> dict[Series, tuple[float, float]]:
         """As the store says; who wants a hundred thousand series asks in parts, for a dict that big grows in leaps."""

@@ -29,11 +29,12 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from monitor.batch import Block, Cursor, Floats, Kind, Layout, Series, Source
-from monitor.consolidate import Cells
+from monitor.consolidate import CF, Cells
 from monitor.options import Bytes, Seconds, option, set_options
 from monitor.retention import Retention
 
 __all__ = [
+    "CF",
     "Block",
     "Bytes",
     "Cells",
@@ -195,9 +196,9 @@ class Store(Handler):
         return 0.0
 
     async def read_cells(
-        self, source: Source, names: Sequence[str], step: int, start: float, end: float
+        self, source: Source, names: Sequence[str], step: int, start: float, end: float, cf: CF
     ) -> dict[str, Cells]:
-        """Return the cells of a tier that have a part in start..end. A name unknown is absent."""
+        """Return the cells of a tier with a part in start..end, good for one function. A name unknown is absent."""
         return {}
 
     async def latest(self, sources: Sequence[Source]) -> dict[Series, tuple[float, float]]:

@@ -58,6 +58,18 @@ class Answer:
     series: list[Fetched]
 
 
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Values of several sources together, by the name of the series; the rest as of `Answer`."""
+
+    start: int
+    end: int
+    step: int
+    cf: str
+    tier: str
+    values: dict[str, Floats]
+
+
 @dataclass(slots=True)
 class Stats:
     """Counts since the start of the process."""
@@ -134,6 +146,56 @@ class Query:
                 answer = finer if _filled(finer) > filled else answer
         self._count(answer, began)
         return answer
+
+    async def fetch_sum(
+        self, infos: Sequence[SourceInfo], names: Sequence[str], start: int, end: int, *, step: int | None, cf: str,
+        fresh: bool = False,
+    ) -> Total:  # fmt: skip
+        """Return the series of these names, each added up over the sources.
+
+        An unknown value adds nothing; where all are unknown so is the sum. A bucket waits until every host of them
+        that still reports has reported past its end. With `fresh`, data that fill few buckets come at the PDP step.
+        """
+        began = time.perf_counter()
+        if problem := self._problem((), start, end, step, cf):
+            self.stats.refused += 1
+            raise problem
+        known = {info.source: (info, [name for name in names if name in info.kinds]) for info in infos}
+        window = self._window(known, start, end, step, CF(cf))
+        total = await self._added(known, window)
+        filled = int(np.any([np.isfinite(one) for one in total.values()], axis=0).sum()) if total else 0
+        if fresh and filled < FEW_BUCKETS:
+            fine = self._window(known, start, end, None, CF(cf), everything=True)
+            if fine.step < window.step:
+                window, total = fine, await self._added(known, fine)
+        self.stats.queries += 1
+        self.stats.series += sum(len(one) for _, one in known.values())
+        self.stats.seconds += time.perf_counter() - began
+        tiers = [ladder[0] for ladder in window.levels.values()]
+        tier = max(tiers, key=lambda one: one.step).label if tiers else COLLECTED
+        return Total(window.start, window.end, window.step, cf, tier, total)
+
+    async def _added(
+        self, known: Mapping[Source, tuple[SourceInfo, list[str]]], window: Window
+    ) -> dict[str, Floats]:
+        now = self._clock()
+        total: dict[str, Floats] = {}
+
+        async def read(source: Source) -> None:
+            info, names = known[source]
+            parts, points = await self._read(info, names, window)
+            async with self._arithmetic:
+                await asyncio.to_thread(_add, total, info, names, parts, points, window, now)
+
+        await self._each(read, [source for source, (_, names) in known.items() if names])
+        seen: dict[str, float] = {}
+        for info, _ in known.values():
+            if now - info.last_seen <= heartbeat(info.interval):
+                seen[info.source.host] = max(info.last_seen, seen.get(info.source.host, 0.0))
+        over = max(0, int((min([now, *seen.values()]) - window.start) // window.step))
+        for values in total.values():
+            values[over:] = np.nan
+        return total
 
     async def _known(
         self, series: Sequence[Series], start: int, end: int, step: int | None, cf: str
@@ -230,13 +292,19 @@ class Query:
         for level in window.levels[info.source]:
             built = int(self._store.built(info.source, level.tier)) if level.tier else 0
             if built > at and at < end:
-                parts.append(await self._store.read_cells(info.source, names, level.tier, at, min(built, end)))
+                parts.append(
+                    await self._store.read_cells(info.source, names, level.tier, at, min(built, end), window.cf)
+                )
                 at = built
         if at >= end:
             return parts, (end, {})
-        # a row that reaches into the window may itself be cut short by one before it
-        begin = at // step * step - heartbeat(info.interval)
-        return parts, (at, await self._store.read(info.source, names, begin, -(-end // step) * step))
+        begin, over = at // step * step, -(-end // step) * step
+        points = await self._store.read(info.source, names, begin, over)
+        silence = heartbeat(info.interval)
+        if any(len(one.time) and one.time[0] - one.since[0] > silence for one in points.values()):
+            # A row too long to count may be cut short by one before it.
+            points = await self._store.read(info.source, names, begin - silence, over)
+        return parts, (at, points)
 
     async def _each(self, do: Callable[[Item], Awaitable[Result]], items: Iterable[Item]) -> list[Result]:
         results: list[Result] = []
@@ -278,6 +346,21 @@ def _filled(answer: Answer) -> int:
     if not answer.series:
         return 0
     return int(np.any([np.isfinite(one.values) for one in answer.series], axis=0).sum())
+
+
+def _add(
+    total: dict[str, Floats],
+    info: SourceInfo,
+    names: Sequence[str],
+    parts: Sequence[Mapping[str, Cells]],
+    rows: tuple[int, Mapping[str, Points]],
+    window: Window,
+    now: float,
+) -> None:
+    """Add the buckets of one source's series to those of the same name; runs in a thread."""
+    for (_, name), values in _consolidated(info, names, parts, rows, window, now).items():
+        there = total.get(name)
+        total[name] = values if there is None else np.where(np.isnan(there), values, there + np.nan_to_num(values))
 
 
 def _consolidated(

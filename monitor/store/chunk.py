@@ -7,7 +7,7 @@ name, of cells five per name (known, mean, min, max, last).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -117,27 +117,35 @@ def read_rows(data: bytes, offsets: Sequence[int]) -> Rows:
     return rows
 
 
-def cell_axis(columns: Sequence[bytes]) -> tuple[Ints, Ints]:
+@lru_cache(maxsize=256)
+def cell_axis(ends: bytes, length: bytes) -> tuple[Ints, Ints]:
     """Return the begins and ends of cells from the two columns of the axis."""
-    ends, length = map(unpack_times, columns)
-    return ends - length, ends
+    at = unpack_times(ends)
+    begins = at - unpack_times(length)
+    for array in (at, begins):
+        array.flags.writeable = False
+    return begins, at
 
 
-def cell_values(columns: Sequence[bytes]) -> tuple[Floats, ...]:
-    """Return known, mean, min, max and last of one name from its five columns."""
-    parts: list[Floats] = []
-    for column in columns:
-        number = refers(column)
-        if number is not None and not number < len(parts):
+def cell_values(columns: Sequence[bytes], wanted: Iterable[int] = range(PARTS)) -> list[Floats]:
+    """Return known, mean, min, max and last of one name from its five columns, or only those wanted."""
+    parts: dict[int, Floats] = {}
+    found = []
+    for place in wanted:
+        number = refers(columns[place])
+        if number is not None and not number < place:
             raise ValueError(f"expected the number of an earlier column, got {number}")
-        parts.append(unpack(column) if number is None else parts[number])
-    return tuple(parts)
+        origin = place if number is None else number
+        if origin not in parts:
+            parts[origin] = unpack(columns[origin])
+        found.append(parts[origin])
+    return found
 
 
 def read_cells(data: bytes, offsets: Sequence[int]) -> Cells:
     """Return all cells of a chunk, a column per name."""
     columns = cut(data, offsets, 0, len(offsets) - 1)
-    begins, ends = cell_axis(columns[:AXIS])
+    begins, ends = cell_axis(*columns[:AXIS])
     names = (len(columns) - AXIS) // PARTS
     parts = [np.empty((len(ends), names)) for _ in range(PARTS)]
     for i in range(names):

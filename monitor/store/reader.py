@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 
 from monitor.batch import Floats, Source
-from monitor.consolidate import Cells, join
+from monitor.consolidate import CF, Cells, join
 from monitor.handler import Points
 from monitor.store import chunk, chunks, copying
 from monitor.store.identities import Identities
@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 ABSENT = 0x7FF8_0000_0000_DEAD
 """A NaN that stands for NULL, not reported, on the way to us."""
+PLACES = {CF.AVERAGE: 1, CF.MIN: 2, CF.MAX: 3, CF.LAST: 4}
+"""Which of the five columns of cells a function needs, beside the first; the others follow from that alone."""
 IN_A_THREAD = 10
 """Packed columns from which on they are unpacked in a thread."""
 
@@ -133,8 +135,9 @@ async def read_cells(
     step: int,
     start: float,
     end: float,
+    cf: CF,
 ) -> dict[str, Cells]:
-    """Return the cells of a tier of a source that have a part in start..end, by name."""
+    """Return the cells of a tier of a source that have a part in start..end, by name, good for one function."""
     slot = known.slots.get(source)
     if slot is None:
         return {}
@@ -151,7 +154,7 @@ async def read_cells(
             ranges = list(chunks.value_ranges(layout, here, chunk.PARTS))
             before = start - tree.period * DAY
             rows = await chunks.columns(connection, tree, int(known.ids[slot]), layout_id, ranges, before, end)
-            parts = await _computed(5 * len(here) * len(rows), partial(_all_cells, rows))
+            parts = await _computed(2 * len(here) * len(rows), partial(_all_cells, rows, cf))
             for row in parts:
                 for name, cells in zip(here, row, strict=True):
                     found.setdefault(name, []).append(cells)
@@ -160,13 +163,17 @@ async def read_cells(
     }
 
 
-def _all_cells(rows: list[list[list[bytes]]]) -> list[list[Cells]]:
-    return [_cells(row) for row in rows]
+def _all_cells(rows: list[list[list[bytes]]], cf: CF) -> list[list[Cells]]:
+    return [_cells(row, cf) for row in rows]
 
 
-def _cells(row: list[list[bytes]]) -> list[Cells]:
-    begins, ends = chunk.cell_axis(row[0])
-    return [Cells(begins, ends, *chunk.cell_values(columns)) for columns in row[1:]]
+def _cells(row: list[list[bytes]], cf: CF) -> list[Cells]:
+    begins, ends = chunk.cell_axis(*row[0])
+    made = []
+    for columns in row[1:]:
+        known, wanted = chunk.cell_values(columns, (0, PLACES[cf]))
+        made.append(Cells(begins, ends, known, wanted, wanted, wanted, wanted))
+    return made
 
 
 def _in_order(parts: list[Cells]) -> Cells:
