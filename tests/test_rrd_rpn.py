@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -354,3 +355,26 @@ def test_an_expression_that_cannot_be_is_an_error_that_names_the_token(rpn: str,
 def test_rows_and_start_of_the_test_data_fit_all_steps() -> None:
     assert START % 3600 == 0
     assert ROWS % 5 == 0
+
+
+@pytest.mark.parametrize(
+    "rpn",
+    ["600,1,300,early,PREDICT", "900,300,2,120,early,PREDICT", "b,POP,600,1,300,early,PREDICT",
+     "b,POP,early,600,TREND", "b,POP,early,600,TRENDNAN", "b,POP,PREV(early)", "early,PREV,ADDNAN",
+     "COUNT,early,0,*,+", "early,b,+"],
+)  # fmt: skip
+def test_a_variable_that_begins_before_the_graph_is_looked_back_at_as_by_rrdtool(peers: Peers, rpn: str) -> None:
+    peer, start = peers[0], START + 1800
+    names = [f"DEF:early=a.rrd:n:AVERAGE:start={START}", "DEF:b=b.rrd:n:AVERAGE", f"CDEF:x={rpn}"]
+    answer = "".join(peer.ask(f"xport -s {start} -e {START + 3599} --json -m 99999 {' '.join(names)} XPORT:x"))
+    rows = answer[answer.index('"data"') + 7 :]
+    found = re.findall(r"\[\s*(null|[-+.e0-9]+)\s*\]", rows)
+    theirs = np.array([math.nan if one == "null" else float(one) for one in found])
+    tracks = {
+        Read("a.rrd", start=str(START)): Track(START, 60, np.array(peer.data["a"])),
+        Read("b.rrd"): Track(start, 60, np.array(peer.data["b"][30:])),
+    }
+    data = Data({}, start=start, end=START + 3600, step=60, tracks=tracks)
+    ours = drawn("\n".join([*names, "LINE1:x#ff0000"]), data)
+    assert len(theirs) == 30
+    assert equal(ours, theirs).all(), (ours, theirs)
