@@ -281,6 +281,8 @@ def test_steps_that_fit_in_nothing_larger_than_a_second_are_refused_when_they_ma
         "s,PREV,ADDNAN",
         "s,UN,PREV,s,IF,0,MAX",
         "s,PREV,s,3,AVG",
+        "s,PREV,s,3,STDEV",
+        "s,PREV,s,50,3,PERCENT",
         "PREV,0.9,*,s,0.1,*,ADDNAN",
         "86400,-7,1800,s,PREDICT",
         "86400,-7,86400,s,PREDICTSIGMA",

@@ -240,6 +240,11 @@ def test_a_prefix_is_kept_until_the_next_number_that_has_its_own() -> None:
     assert words(parse(text), data) == ["1.5 M", "0.0000 M", "5.0  ", "1500000.0  "]
 
 
+def test_unknown_after_an_infinite_number_keeps_its_prefix(peers: list[Peer]) -> None:
+    theirs, ours = printed(peers[0], [("INF", "%le%s"), ("UNKN", "%le%S"), ("5", "%lf%S"), ("0", "%lf%S")])
+    assert ours == theirs
+
+
 def test_words_stand_in_the_order_of_the_definition_and_alignments_are_empty() -> None:
     text = r"""
         DEF:s=s:n:AVERAGE

@@ -64,7 +64,7 @@ class Scaler:
                 self.factor = -1.0
             return value
         if self.factor == 0:
-            return math.nan if value == 0 else math.copysign(math.inf, value)
+            return math.nan if value == 0 or math.isnan(value) else math.copysign(math.inf, value)
         return value / self.factor
 
 

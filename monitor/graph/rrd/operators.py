@@ -105,6 +105,13 @@ def half_away(value: Any) -> Any:
     return np.where(np.abs(value - whole) >= 0.5, whole + np.copysign(1.0, value), whole)
 
 
+def half_away_row(value: float) -> float:
+    if not math.isfinite(value):
+        return value
+    whole = math.trunc(value)
+    return float(whole + math.copysign(1.0, value) if abs(value - whole) >= 0.5 else whole)
+
+
 def table(values: Sequence[Any]) -> Any:
     """Return a row per value."""
     return np.stack(np.broadcast_arrays(*values))
@@ -131,7 +138,11 @@ def _deviation(*values: Any) -> Any:
 
 
 def _deviation_row(*values: float) -> float:
-    return float(_deviation(*(np.float64(value) for value in values)))
+    known = [value for value in values if value == value]
+    if len(known) < 2:
+        return NAN
+    mean = sum(known) / len(known)
+    return math.sqrt(sum((value - mean) ** 2 for value in known) / (len(known) - 1))
 
 
 def _median(*values: Any) -> Any:
@@ -192,7 +203,9 @@ def _percent(percent: Any, *values: Any) -> Any:
 
 
 def _percent_row(percent: float, *values: float) -> float:
-    return float(_percent(np.float64(percent), *(np.float64(value) for value in values)))
+    if not 0 <= percent <= 100:
+        return NAN
+    return _sorted_row(*values)[max(1, int(half_away_row(percent * len(values) / 100.0))) - 1]
 
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -226,13 +239,13 @@ FUNCTIONS: Mapping[str, Function] = {
     "ATAN": _math(1, np.arctan, math.atan),
     "FLOOR": _math(1, np.floor, math.floor),
     "CEIL": _math(1, np.ceil, math.ceil),
-    "ROUND": Function(1, half_away, lambda a: float(half_away(np.float64(a)))),
+    "ROUND": Function(1, half_away, half_away_row),
     "DEG2RAD": Function(1, lambda a: DEGREE * a, lambda a: DEGREE * a),
     "RAD2DEG": Function(1, lambda a: RADIAN * a, lambda a: RADIAN * a),
     "ABS": Function(1, np.abs, abs),
     "AVG": Function(0, _average, _average_row),
     "MEDIAN": Function(0, _median, _median_row),
-    "STDEV": Function(0, _deviation, _deviation_row),
+    "STDEV": _math(0, _deviation, _deviation_row),
     "SMIN": Function(0, _smallest, _smallest_row),
     "SMAX": Function(0, _largest, _largest_row),
     "SORT": Function(0, _sorted, _sorted_row),
