@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.graph import png
-from monitor.graph.colour import colour
+from monitor.graph.colour import Colour, colour
 from monitor.graph.columns import Columns, polygon, polyline
 from monitor.graph.expr import Name
 from monitor.graph.glyph import NARROW, find, image, installed
@@ -25,6 +25,7 @@ from monitor.graph.layout import layout
 from monitor.graph.model import Area, Graph, Line, Stack
 from monitor.graph.picture import Fill, Font, Picture, Rect, Stroke
 from monitor.graph.png import encode
+from monitor.graph.raster import _mixed
 from monitor.graph.render import pixels, render
 
 TRAFFIC = Graph("traffic", "Traffic", Area(8 * Name("tx"), "Out", "00cc00b4"), Line("rx", "In", "0000ff"), unit="bit/s")
@@ -229,3 +230,14 @@ def test_a_picture_of_many_bands_is_one_picture(shades: int) -> None:
     )
     assert many.size // 4 > 2 * png.BAND
     assert (decode(encode(many)) == many[:, :, :3]).all()
+
+
+def test_a_colour_is_laid_over_pixels_as_the_channels_alone_would_be() -> None:
+    chance = np.random.default_rng(1)
+    for _ in range(200):
+        words = chance.integers(0, 2**32, 500, dtype=np.uint32)
+        colour = Colour(*map(int, chance.integers(0, 256, 4)))
+        below = words.view(np.uint8).reshape(-1, 4).astype(int)
+        above = np.array([*colour[:3], 255])
+        mixed = (below * (255 - colour.alpha) + above * colour.alpha + 127) // 255
+        np.testing.assert_array_equal(_mixed(words, colour).view(np.uint8).reshape(-1, 4), mixed)
