@@ -33,6 +33,7 @@ from monitor.rates import Rates
 from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
 from monitor.settings import Settings
+from monitor.snmp import SnmpClient
 from monitor.task import begin
 from monitor.web import Front, Services, first_admin, make_app
 
@@ -242,6 +243,7 @@ class Appliance:
                 collector = spec.cls(spec.target, self.http.bound(), section=spec.section, **spec.options)
                 job = Job(spec.target, collector)
                 collector.http = self.http.bound(timeout=job.timeout, max_size=int(collector.max_size))
+                collector.snmp = SnmpClient(timeout=job.timeout)
             found.append((spec, job))
             if len(found) % SLICE == 0:
                 await asyncio.sleep(0)

@@ -177,6 +177,7 @@ async def once(job: JobSpec) -> list[Batch]:
     # Only here, as in run.
     from monitor.http import HttpClient
     from monitor.runner import Job
+    from monitor.snmp import SnmpClient
 
     client = HttpClient(connections=10)
     await client.open()
@@ -184,6 +185,7 @@ async def once(job: JobSpec) -> list[Batch]:
         collector = job.cls(job.target, client.bound(), section=job.section, **job.options)
         limit = Job(job.target, collector).timeout
         collector.http = client.bound(timeout=limit, max_size=collector.max_size)
+        collector.snmp = SnmpClient(timeout=limit)
         async with asyncio.timeout(limit):
             return await collector.run(time.time())
     finally:

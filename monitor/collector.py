@@ -18,10 +18,10 @@ operator. What `collect` publishes is stamped with the time at which it began (w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from monitor.batch import Batch, Kind, Source
 from monitor.graph.expr import Expr, expr
@@ -45,6 +45,9 @@ __all__ = [
     "Metric",
     "Response",
     "Seconds",
+    "Snmp",
+    "SnmpAgent",
+    "SnmpValue",
     "Stack",
     "Target",
     "WrappingCounter",
@@ -75,6 +78,38 @@ class Http(Protocol):
 
     async def text(self, url: str, *, headers: Mapping[str, str] | None = None) -> str:
         """Return the body of a 200 answer; CollectError otherwise."""
+
+
+SnmpValue = int | float | str | bytes | None
+"""Octet strings are bytes, object identifiers and addresses text; None is what the agent does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnmpAgent:
+    """Where an SNMP agent is and how it is asked. It is asked `retries` times more when it does not answer in time."""
+
+    host: str
+    port: int = 161
+    community: str = field(default="public", repr=False)
+    version: Literal["1", "2c"] = "2c"
+    wait: float = 2.0
+    retries: int = 2
+
+
+class Snmp(Protocol):
+    """The shared SNMP client: time is bounded by the collector's own option. OIDs are dotted numbers.
+
+    When there is no answer, or one with an error status, that is a CollectError.
+    """
+
+    async def get(self, agent: SnmpAgent, oids: Sequence[str]) -> dict[str, SnmpValue]:
+        """Return the values by OID, as asked; as many requests are made as are needed."""
+
+    async def next(self, agent: SnmpAgent, oid: str) -> tuple[str, SnmpValue] | None:
+        """Return the first OID after this one, and its value; None when there is none."""
+
+    async def walk(self, agent: SnmpAgent, root: str, *, limit: int | None = None) -> dict[str, SnmpValue]:
+        """Return all values below an OID, in the agent's order; CollectError when there are more than `limit`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +160,13 @@ class Collector:
     instance_prefix: str = option("instances", "first part of Diamond's metric path of an instance")
     proc: Path = option(Path("/proc"), "root of the proc file system, for a container that mounts the host's")
 
-    def __init__(self, target: Target, http: Http, *, section: str = "", **options: Any) -> None:
+    def __init__(
+        self, target: Target, http: Http, *, snmp: Snmp | None = None, section: str = "", **options: Any
+    ) -> None:
         """Make an instance; `section` is the second word of its section's name (`[[NginxCollector second]]`)."""
         self.host = target
         self.http = http
+        self._snmp = snmp
         self.section = section
         set_options(self, options)
         self._instances: dict[str, Batch] = {}
@@ -137,6 +175,15 @@ class Collector:
     async def collect(self) -> None:
         """Read the service once and publish what it says."""
         raise NotImplementedError(f"{type(self).__name__} has no collect()")
+
+    @property
+    def snmp(self) -> Snmp:
+        assert self._snmp is not None, "made without an SNMP client"
+        return self._snmp
+
+    @snmp.setter
+    def snmp(self, client: Snmp) -> None:
+        self._snmp = client
 
     def publish(self, metric: Metric | str, value: float | None) -> None:
         """Publish a value under a declared metric, or a gauge under a name known only at run time. None is unknown."""

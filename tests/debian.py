@@ -25,6 +25,8 @@ PACKAGES = {
     "memcached": "memcached",
     "wrk": "wrk",
     "victoria-metrics": "victoria-metrics",
+    "snmpd": "snmpd",
+    "snmpget": "snmp",
 }
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 

@@ -46,7 +46,7 @@ ALLOWED = {
 LAYERS = [
     {"monitor", "monitor.resources", "monitor.log", "monitor.lag", "monitor.task", "monitor.attime",
      "monitor.pdp", "monitor.consolidate", "monitor.retention", *DATA},
-    {"monitor.collector", "monitor.handler", "monitor.rates", "monitor.wire", "monitor.http"},
+    {"monitor.collector", "monitor.handler", "monitor.rates", "monitor.wire", "monitor.http", "monitor.snmp"},
     {"monitor.cursors", "monitor.merge", "monitor.retry", "monitor.journal", "monitor.segment", "monitor.group",
      "monitor.store", "collectors", "handlers"},
     {"monitor.prime", "monitor.pipeline", "monitor.outlet", "monitor.levels", "monitor.query", "monitor.scheduler", "monitor.runner",
