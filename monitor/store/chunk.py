@@ -84,7 +84,7 @@ class Axis(NamedTuple):
     elapsed: Floats
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def row_axis(time: bytes, gap: bytes) -> Axis:
     """Return the axis of rows from its two columns; many series of a source are read one after the other."""
     at = unpack_times(time)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import asyncpg
 import numpy as np
@@ -32,7 +33,7 @@ WHEN = "AND time > to_timestamp($2::float8) AND since < to_timestamp($3::float8)
 async def of_leaf(connection: asyncpg.Connection, known: Identities, leaf: Leaf, source_id: int) -> list[Table]:
     """Return the rows of a source in one partition, by layout."""
     query = FROM_LEAF.format(table=leaf.name, and_when="")
-    return _tables(known, await connection.fetch(query, source_id))
+    return await asyncio.to_thread(_tables, known.layouts, await connection.fetch(query, source_id))
 
 
 async def read(
@@ -46,18 +47,19 @@ async def read(
             tree = partitions.trees[kept, PACKED]
             for one in await chunks.whole(connection, tree, number, start // DAY * DAY, reach):
                 if one.layout_id in known.layouts:
-                    rows = chunk.read_rows(one.packed.data, one.packed.offsets)
+                    rows = await asyncio.to_thread(chunk.read_rows, one.packed.data, one.packed.offsets)
                     found.append((known.layouts[one.layout_id], rows))
         if partitions.touched(kept, None, start, reach):
             query = FROM_LEAF.format(table=f"sample_{kept}", and_when=WHEN)
-            found += _tables(known, await connection.fetch(query, number, start, end))
+            sent = await connection.fetch(query, number, start, end)
+            found += await asyncio.to_thread(_tables, known.layouts, sent)
     return found
 
 
-def _tables(known: Identities, rows: Iterable[tuple[int, bytes, bytes, bytes]]) -> list[Table]:
+def _tables(layouts: Mapping[int, Layout], rows: Iterable[tuple[int, bytes, bytes, bytes]]) -> list[Table]:
     found = []
     for layout_id, time, since, values in rows:
-        layout = known.layouts.get(layout_id)
+        layout = layouts.get(layout_id)
         if layout is not None:
             times, sinces = (_times(one) for one in (time, since))
             found.append((layout, Rows(times, sinces, _values(values, len(times), layout))))
