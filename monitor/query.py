@@ -175,9 +175,7 @@ class Query:
         tier = max(tiers, key=lambda one: one.step).label if tiers else COLLECTED
         return Total(window.start, window.end, window.step, cf, tier, total)
 
-    async def _added(
-        self, known: Mapping[Source, tuple[SourceInfo, list[str]]], window: Window
-    ) -> dict[str, Floats]:
+    async def _added(self, known: Mapping[Source, tuple[SourceInfo, list[str]]], window: Window) -> dict[str, Floats]:
         now = self._clock()
         total: dict[str, Floats] = {}
 

@@ -49,6 +49,7 @@ class MemoryStore(Store):
         values: dict[str, float],
         interval: float = 60.0,
         kinds: dict[str, Kind] | None = None,
+        meta: dict[str, str] | None = None,
     ) -> None:
         """Store one row; of values with the same source, time and since the first stands."""
         row = self._rows.setdefault(source, {}).setdefault((time, since), {})
@@ -60,7 +61,7 @@ class MemoryStore(Store):
             min(before.first_seen, time) if before else time,
             max(before.last_seen, time) if before else time,
             {**(before.kinds if before else {}), **(kinds or dict.fromkeys(values, Kind.GAUGE))},
-            {},
+            {**(before.meta if before else {}), **(meta or {})},
         )
 
     async def cursor(self) -> Cursor | None:

@@ -114,7 +114,7 @@ def pink(found: Image.Image) -> int:
     return sum(count for count, colour in colours if colour == (255, 0, 255))
 
 
-async def test_a_week_and_more_show_peaks(tmp_path: Path) -> None:
+async def test_a_week_and_more_show_peaks_and_so_do_the_steps_that_have_them(tmp_path: Path) -> None:
     async with serving(tmp_path) as (client, parts):
         parts.fill(LOAD, {name: lambda i: 9.0 if i % 60 == 7 else 1.0 for name in ("01", "05", "15")}, 8 * 1440)
         query = {"address": OWN, "plugin_identifier": "loadavg", "graph": "load"}
@@ -123,7 +123,8 @@ async def test_a_week_and_more_show_peaks(tmp_path: Path) -> None:
             assert pink(await image(client, "/graph", **query, **more)) > 20
         assert pink(await image(client, "/graph", **query, term="3days")) == 0
         assert pink(await image(client, "/graph_global", target="loadavg", step="30m", start="-8d")) > 20
-        assert pink(await image(client, "/graph_global", target="loadavg", step="30m", start="-2d")) == 0
+        assert pink(await image(client, "/graph_global", target="loadavg", step="30m", start="-2d")) > 20
+        assert pink(await image(client, "/graph_global", target="loadavg", step="5m", start="-8d")) == 0
 
 
 @pytest.mark.parametrize(

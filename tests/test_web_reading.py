@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from web_parts import OWN, Parts, configured
 
-from monitor.batch import Floats, Source
+from monitor.batch import Floats, Kind, Source
 from monitor.graph.data import Data, Read
 from monitor.graph.expr import Expr
 from monitor.graph.model import Area, Comment, Graph, Line
+from monitor.handler import SourceInfo
 from monitor.web.problem import ProblemError
 from monitor.web.reading import Reading, Span, read_graph
 
@@ -44,8 +45,11 @@ def parts(tmp_path: Path) -> Parts:
 
 async def read(parts: Parts, *reads: Read, step: int = 600, **more: bool) -> Reading:
     graph = Graph("g", "", *(Line(Track(one), "l") for one in reads))
-    kinds = ("a", "k", "k.derive")
-    return await read_graph(parts.services, SOURCE, kinds, graph, Span(START, NOW, step), **more)
+    return await read_graph(parts.services, [known(SOURCE)], graph, Span(START, NOW, step), **more)
+
+
+def known(source: Source) -> SourceInfo:
+    return SourceInfo(source, 60.0, NOW - 14400, NOW, dict.fromkeys(("a", "k", "k.derive"), Kind.GAUGE), {})
 
 
 async def test_series_of_the_graph_are_read_at_its_step(parts: Parts) -> None:
@@ -136,7 +140,7 @@ async def test_a_track_over_years_has_a_bounded_number_of_buckets(parts: Parts) 
 
 async def test_peaks_are_the_largest_values_of_the_same_buckets(parts: Parts) -> None:
     graph = Graph("g", "", Area("a"))
-    found = await read_graph(parts.services, SOURCE, ("a",), graph, Span(START, NOW, 600), peaks=True)
+    found = await read_graph(parts.services, [known(SOURCE)], graph, Span(START, NOW, 600), peaks=True)
     assert found.peaks is not None
     assert found.peaks["a"][0] == 129
     assert found.series["a"][0] == pytest.approx(124.5)
@@ -145,4 +149,4 @@ async def test_peaks_are_the_largest_values_of_the_same_buckets(parts: Parts) ->
 async def test_a_graph_that_says_how_it_reads_has_no_further_peaks(parts: Parts) -> None:
     assert (await read(parts, Read("a"), Read("a", "MAX"), peaks=True)).peaks is None
     written = Graph("g", "", Area("a"), Comment("all there is"))
-    assert (await read_graph(parts.services, SOURCE, ("a",), written, Span(START, NOW, 600), peaks=True)).peaks is None
+    assert (await read_graph(parts.services, [known(SOURCE)], written, Span(START, NOW, 600), peaks=True)).peaks is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
@@ -34,7 +35,9 @@ def known_only(request: web.Request, known: Collection[str], many: Collection[st
         if name in known:
             if name not in many and len(request.query.getall(name)) > 1:
                 raise bad(name, f"expected once, got {len(request.query.getall(name))} times")
-        elif near := next((one for one in sorted(known) if misspelt(name, one)), ""):
+            continue
+        like = [one for one in sorted(known) if misspelt(name, one)]
+        if near := min(like, key=partial(distance, name), default=""):
             raise bad(name, f"there is no such parameter; did you mean {near}?", known)
 
 

@@ -1,26 +1,27 @@
-"""/graph_global and /graph: PNG pictures of the graphs that collectors declare."""
+"""Graphs as PNG pictures or as numbers, and /graph, which draws those of a host's page."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from aiohttp import web
 
 from monitor.batch import Source
-from monitor.collector import Collector
 from monitor.graph.compose import MOST_HEIGHT, MOST_WIDTH, SizeError
 from monitor.graph.model import Graph
+from monitor.handler import SourceInfo
 from monitor.query import auto_step
 from monitor.web import catalogue, hosts
 from monitor.web.draw import Drawer, Drawing
+from monitor.web.figures import figures
 from monitor.web.params import required, times, whole
 from monitor.web.problem import bad, patience, unknown
 from monitor.web.reading import Span, read_graph
 from monitor.web.services import Services
 
-STEPS = {"5m": 300, "30m": 1800, "1h": 3600, "6h": 21600, "1d": 86400}
 WIDTH, HEIGHT = 580, 203
 PLOT_WIDTH, PLOT_HEIGHT = 460, 100
 LEAST_WIDTH, LEAST_HEIGHT = 80, 40
@@ -49,6 +50,7 @@ TERMS = {
 }
 ALIASES = {"1hour": "hour", "1day": "day", "1week": "week", "1month": "month", "1year": "year"}
 CUSTOM = "custom"
+FORMATS = ("png", "json")
 
 
 def term_of(text: str) -> str:
@@ -69,31 +71,25 @@ class Size(NamedTuple):
     only: bool
 
 
+class Asked(NamedTuple):
+    """A graph to draw of sources, whose series are added up where they are several; `key` names it."""
+
+    key: tuple[str, ...]
+    graph: Graph
+    infos: Sequence[SourceInfo]
+    span: Span
+    title: str
+    size: Size
+    peaks: bool
+
+
 class Pictures:
     def __init__(self, services: Services, drawer: Drawer) -> None:
         self.services = services
         self.drawer = drawer
         self._config = services.config
 
-    async def graph_global(self, request: web.Request) -> web.Response:
-        """Draw a target of a host, by default of the appliance's own."""
-        services = self.services
-        found = catalogue.targets(services.config.registry)
-        target = required(request, "target")
-        if target not in found:
-            raise unknown("target", "graph target", target, found)
-        text = request.query.get("step") or "5m"
-        if text not in STEPS:
-            raise bad("step", f"expected one of {', '.join(STEPS)}, got {text[:40]!r}", STEPS)
-        start, end = times(request, services)
-        size = size_of(request, WIDTH, HEIGHT, full=True)
-        view = await hosts.view(services, request.query.get("host") or services.inventory.own.host, "host")
-        cls, graph = _served(view, found[target])
-        source = Source(view.spec.host, cls.path)
-        title = f"{graph.title} {view.spec.hostname}"
-        return await self._answer(request, view, source, graph, Span(start, end, STEPS[text]), title, size)
-
-    async def graph(self, request: web.Request) -> web.Response:
+    async def graph(self, request: web.Request) -> web.StreamResponse:
         """Draw one of the graphs of a host's page."""
         services = self.services
         view = await hosts.view(services, required(request, "address"), "address")
@@ -113,7 +109,9 @@ class Pictures:
         size = size_of(request, *((WIDTH, HEIGHT) if full else (PLOT_WIDTH, PLOT_HEIGHT)), full=full)
         span, label = self._span(request, math.ceil(size.width * size.zoom))
         title = f"{graph.title}, {view.spec.hostname}, {label}"
-        return await self._answer(request, view, source, graph, span, title, size)
+        infos = [info for info in view.sources if info.source == source] or [SourceInfo(source, 60.0, 0.0, 0.0, {}, {})]
+        peaks = span.end - span.start >= LONG and all(span.step > info.interval for info in infos)
+        return await self.answer(request, Asked((*source, graph.name), graph, infos, span, title, size, peaks))
 
     def _span(self, request: web.Request, columns: int) -> tuple[Span, str]:
         term = term_of(request.query.get("term") or "day")
@@ -124,29 +122,32 @@ class Pictures:
         start = end - TERMS[term].seconds
         return Span(start, end, auto_step(start, end, columns)), TERMS[term].label
 
-    async def _answer(
-        self, request: web.Request, view: hosts.HostView, source: Source, graph: Graph, span: Span, title: str,
-        size: Size,
-    ) -> web.Response:  # fmt: skip
+    async def answer(self, request: web.Request, asked: Asked) -> web.StreamResponse:
+        """Answer with the picture, or with its data by `format=json`."""
         services = self.services
-        info = next((info for info in view.sources if info.source == source), None)
-        peaks = info is not None and span.end - span.start >= LONG and span.step > info.interval
+        wanted = request.query.get("format") or FORMATS[0]
+        if wanted not in FORMATS:
+            raise bad("format", f"expected one of {', '.join(FORMATS)}, got {wanted[:40]!r}", FORMATS)
+        graph, size = asked.graph, asked.size
         async with patience(services.patience):
-            found = await read_graph(services, source, info.kinds if info else (), graph, span, peaks=peaks)
+            found = await read_graph(services, asked.infos, graph, asked.span, peaks=asked.peaks)
         if self._config is not services.config:
             self._config = services.config
             self.drawer.forget()
         drawing = Drawing(
-            (request.path, *source, graph.name), graph, found.series, found.start, found.end, found.step, size.width,
-            size.height, title, size.whole, services.timezone, size.zoom, size.only, found.peaks, found.tracks,
+            (request.path, *asked.key), graph, found.series, found.start, found.end, found.step, size.width,
+            size.height, asked.title, size.whole, services.timezone, size.zoom, size.only, found.peaks, found.tracks,
             int(services.clock()),
         )  # fmt: skip
+        age = PAST if found.end < services.clock() - 2 * found.step else max(5, min(60, found.step // 2))
+        headers = {"Cache-Control": f"private, max-age={age}"}
+        if wanted == "json":
+            return await figures(request, drawing, found.tier, headers)
         try:
             picture = await self.drawer.draw(drawing)
         except SizeError as error:
             raise bad(error.parameter, str(error)) from None
-        age = PAST if found.end < services.clock() - 2 * found.step else max(5, min(60, found.step // 2))
-        headers = {"ETag": f'"{picture.etag}"', "Cache-Control": f"private, max-age={age}"}
+        headers["ETag"] = f'"{picture.etag}"'
         if any(tag.value in (picture.etag, "*") for tag in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
         return web.Response(body=picture.png, content_type="image/png", headers=headers)
@@ -178,9 +179,3 @@ def flag(request: web.Request, name: str) -> bool:
     if text not in ("0", "1"):
         raise bad(name, f"expected 0 or 1, got {text[:40]!r}", ("0", "1"))
     return text == "1"
-
-
-def _served(view: hosts.HostView, declared: list[tuple[type[Collector], Graph]]) -> tuple[type[Collector], Graph]:
-    """Return, of the collectors that declare a target, the first that this host has."""
-    there = {part.collector for part in view.parts} | {info.source.collector for info in view.sources}
-    return next((found for found in declared if found[0].path in there), declared[0])

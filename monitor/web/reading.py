@@ -14,6 +14,8 @@ from monitor.batch import Floats, Series, Source
 from monitor.consolidate import CF, buckets, of_pdps
 from monitor.graph.data import Read, Track
 from monitor.graph.model import Graph
+from monitor.handler import SourceInfo
+from monitor.levels import COLLECTED
 from monitor.query import Answer
 from monitor.web.problem import bad
 from monitor.web.services import Services
@@ -34,6 +36,7 @@ class Reading:
     series: Mapping[str, Floats]
     tracks: Mapping[Read, Track] = field(default_factory=dict)
     peaks: Mapping[str, Floats] | None = None
+    tier: str = COLLECTED
 
 
 class Span(NamedTuple):
@@ -61,10 +64,12 @@ def way(read: Read) -> Way:
 
 
 async def read_graph(
-    services: Services, source: Source, kinds: Collection[str], graph: Graph, span: Span, *, peaks: bool = False
+    services: Services, infos: Sequence[SourceInfo], graph: Graph, span: Span, *, peaks: bool = False
 ) -> Reading:
-    """Read all that a graph draws of a source whose series are `kinds`; with `peaks` also their largest values."""
-    query = services.parts.query
+    """Read all that a graph draws of a source, or of several added up; with `peaks` also the largest values."""
+    if len(infos) != 1:
+        return await read_sum(services, infos, graph, span, peaks=peaks)
+    query, source, kinds = services.parts.query, infos[0].source, infos[0].kinds
     groups: dict[Way, list[Read]] = {PLAIN: []}
     for read in graph.reads():
         groups.setdefault(way(read), []).append(read)
@@ -84,7 +89,20 @@ async def read_graph(
     if peaks and wanted and not graph.written and all(read.plain for read in graph.reads()):
         answer = await query.fetch(wanted, found.start, found.end, step=found.step, cf="MAX")
         high = _values(answer) if (answer.start, answer.step) == (found.start, found.step) else None
-    return Reading(found.start, found.end, found.step, values, tracks, high)
+    return Reading(found.start, found.end, found.step, values, tracks, high, found.tier)
+
+
+async def read_sum(
+    services: Services, infos: Sequence[SourceInfo], graph: Graph, span: Span, *, peaks: bool
+) -> Reading:
+    """Read the series of a graph, each added up over the sources."""
+    query, names = services.parts.query, list(graph.names())
+    found = await query.fetch_sum(infos, names, span.start, span.end, step=span.step, cf="AVERAGE", fresh=True)
+    high = None
+    if peaks and found.values and not graph.written:
+        most = await query.fetch_sum(infos, names, found.start, found.end, step=found.step, cf="MAX")
+        high = most.values if (most.start, most.step) == (found.start, found.step) else None
+    return Reading(found.start, found.end, found.step, found.values, {}, high, found.tier)
 
 
 async def _tracks(

@@ -15,6 +15,7 @@ from monitor.query import QueryError
 from monitor.web.answers import STARTED
 from monitor.web.api import Api
 from monitor.web.auth import Gate, Right
+from monitor.web.calls import Calls
 from monitor.web.draw import Drawer
 from monitor.web.health import Health
 from monitor.web.pages import Pages
@@ -33,10 +34,14 @@ ANSWERS = web.AppKey("answers", dict[tuple[str, int], int])
 """How many answers there were by route and status."""
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROBLEM = "application/problem+json"
-SIZE = frozenset({"width", "height", "zoom", "only", "graph_only"})
+SIZE = frozenset({"width", "height", "zoom", "only", "graph_only", "format"})
 TAKEN: Mapping[str, frozenset[str]] = {
     "/graph": SIZE | {"address", "plugin_identifier", "graph", "term", "from", "to", "full"},
     "/graph_global": SIZE | {"target", "step", "start", "end", "host"},
+    "/graph_vhost": SIZE | {"target", "step", "start", "end", "host", "vhost", "protocol"},
+    "/graph/{name}.png": SIZE | {"host"},
+    "/graph/vhost/{name}.png": SIZE | {"host", "vhost", "protocol"},
+    "/api/v1/{collector}/targets": frozenset(),
     "/api/v1/hosts": frozenset(),
     "/api/v1/hosts/{host}": frozenset(),
     "/api/v1/series": frozenset({"host", "collector", "instance", "name"}),
@@ -60,6 +65,7 @@ def make_app(services: Services) -> web.Application:
     gate, health, drawer = Gate(services), Health(services), Drawer()
     pages = Pages(services, health)
     api, pictures, push = Api(services), Pictures(services, drawer), Push(services)
+    calls = Calls(pictures)
     border = Border(gate, health, pages)
     scrape = Scrape(services, push.stats, drawer.stats, border.answers)
     app = web.Application(middlewares=[border.middleware])
@@ -69,13 +75,17 @@ def make_app(services: Services) -> web.Application:
         "/server": pages.server,
         "/static/{name}": pages.static,
         "/graph": pictures.graph,
-        "/graph_global": pictures.graph_global,
+        "/graph_global": calls.graph_global,
+        "/graph_vhost": calls.graph_vhost,
+        "/graph/{name}.png": calls.server_picture,
+        "/graph/vhost/{name}.png": calls.instance_picture,
         "/api/v1/hosts": api.hosts,
         "/api/v1/hosts/{host}": api.host,
         "/api/v1/series": api.series,
         "/api/v1/latest": api.latest,
         "/api/v1/query": api.query,
         "/api/v1/graphs": api.graphs,
+        "/api/v1/{collector}/targets": calls.targets,
         "/healthz": health.healthz,
         "/readyz": health.readyz,
         "/version": health.version,
