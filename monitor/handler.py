@@ -42,6 +42,7 @@ __all__ = [
     "DeliveryError",
     "Floats",
     "Handler",
+    "Heard",
     "History",
     "Kind",
     "Layout",
@@ -138,6 +139,16 @@ class SourceInfo:
     meta: Mapping[str, str]
 
 
+class Heard(NamedTuple):
+    """What an agent last said of a plugin of a host beside numbers; `meta` and `warnings` are JSON objects."""
+
+    host: str
+    plugin: str
+    last: float
+    meta: str
+    warnings: str
+
+
 class Points(NamedTuple):
     """The collected rows of one series, sorted by time: values[i] covers the seconds since[i]..time[i]."""
 
@@ -204,6 +215,16 @@ class Store(Handler):
     async def latest(self, sources: Sequence[Source]) -> dict[Series, tuple[float, float]]:
         """Return (time, value) of the newest row of every series of these sources."""
         raise NotImplementedError
+
+    async def keep_heard(self, rows: Sequence[Heard]) -> None:
+        """Write down what agents said; a row takes the place of the last one of its host and plugin."""
+
+    async def heard(self, after: tuple[str, str], limit: int) -> list[Heard]:
+        """Return what was written down, so many rows with (host, plugin) after this one."""
+        return []
+
+    async def forget_heard(self, before: float) -> None:
+        """Let go of what was last heard of before a time."""
 
     async def healthy(self) -> str | None:
         """Return None when rows can be stored and read, otherwise what is wrong."""
