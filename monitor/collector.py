@@ -144,6 +144,8 @@ class Collector:
     """Other names of targets: TARGET, or TARGET/PROTOCOL for one whose name says the protocol. Real names go first."""
     whole_targets: ClassVar[frozenset[str]] = frozenset()
     """Those of the `instance_targets` that an instance which is part of another (a channel) does not have."""
+    mean_targets: ClassVar[frozenset[str]] = frozenset()
+    """Those of the `targets` whose series are averaged over several hosts instead of added up, such as percentages."""
     thumbnails: ClassVar[tuple[str, ...]] = ()
     """Those of the `instance_targets` that a list of instances shows small; the first one where none is named."""
 

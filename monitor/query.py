@@ -149,9 +149,9 @@ class Query:
 
     async def fetch_sum(
         self, infos: Sequence[SourceInfo], names: Sequence[str], start: int, end: int, *, step: int | None, cf: str,
-        fresh: bool = False,
+        fresh: bool = False, mean: bool = False,
     ) -> Total:  # fmt: skip
-        """Return the series of these names, each added up over the sources.
+        """Return the series of these names, each added up over the sources, or with `mean` averaged over them.
 
         An unknown value adds nothing; where all are unknown so is the sum. A bucket waits until every host of them
         that still reports has reported past its end. With `fresh`, data that fill few buckets come at the PDP step.
@@ -162,12 +162,12 @@ class Query:
             raise problem
         known = {info.source: (info, [name for name in names if name in info.kinds]) for info in infos}
         window = self._window(known, start, end, step, CF(cf))
-        total = await self._added(known, window)
+        total = await self._added(known, window, mean)
         filled = int(np.any([np.isfinite(one) for one in total.values()], axis=0).sum()) if total else 0
         if fresh and filled < FEW_BUCKETS:
             fine = self._window(known, start, end, None, CF(cf), everything=True)
             if fine.step < window.step:
-                window, total = fine, await self._added(known, fine)
+                window, total = fine, await self._added(known, fine, mean)
         self.stats.queries += 1
         self.stats.series += sum(len(one) for _, one in known.values())
         self.stats.seconds += time.perf_counter() - began
@@ -175,15 +175,17 @@ class Query:
         tier = max(tiers, key=lambda one: one.step).label if tiers else COLLECTED
         return Total(window.start, window.end, window.step, cf, tier, total)
 
-    async def _added(self, known: Mapping[Source, tuple[SourceInfo, list[str]]], window: Window) -> dict[str, Floats]:
+    async def _added(
+        self, known: Mapping[Source, tuple[SourceInfo, list[str]]], window: Window, mean: bool
+    ) -> dict[str, Floats]:
         now = self._clock()
-        total: dict[str, Floats] = {}
+        sums: dict[str, Floats] = {}
 
         async def read(source: Source) -> None:
             info, names = known[source]
             parts, points = await self._read(info, names, window)
             async with self._arithmetic:
-                await asyncio.to_thread(_add, total, info, names, parts, points, window, now)
+                await asyncio.to_thread(_add, sums, info, names, parts, points, window, now)
 
         await self._each(read, [source for source, (_, names) in known.items() if names])
         seen: dict[str, float] = {}
@@ -191,9 +193,11 @@ class Query:
             if now - info.last_seen <= heartbeat(info.interval):
                 seen[info.source.host] = max(info.last_seen, seen.get(info.source.host, 0.0))
         over = max(0, int((min([now, *seen.values()]) - window.start) // window.step))
-        for values in total.values():
-            values[over:] = np.nan
-        return total
+        made = {}
+        for name, (total, count) in sums.items():
+            count[over:] = 0
+            made[name] = np.where(count > 0, total / np.maximum(count, 1) if mean else total, np.nan)
+        return made
 
     async def _known(
         self, series: Sequence[Series], start: int, end: int, step: int | None, cf: str
@@ -347,7 +351,7 @@ def _filled(answer: Answer) -> int:
 
 
 def _add(
-    total: dict[str, Floats],
+    sums: dict[str, Floats],
     info: SourceInfo,
     names: Sequence[str],
     parts: Sequence[Mapping[str, Cells]],
@@ -355,10 +359,11 @@ def _add(
     window: Window,
     now: float,
 ) -> None:
-    """Add the buckets of one source's series to those of the same name; runs in a thread."""
+    """Add the buckets of one source's series to those of the same name, and count the known; runs in a thread."""
     for (_, name), values in _consolidated(info, names, parts, rows, window, now).items():
-        there = total.get(name)
-        total[name] = values if there is None else np.where(np.isnan(there), values, there + np.nan_to_num(values))
+        there = np.isfinite(values)
+        both = sums.setdefault(name, np.zeros((2, len(values))))
+        both += np.where(there, values, 0.0), there
 
 
 def _consolidated(

@@ -45,6 +45,7 @@ class MediaCollector(Collector):
     }
     target_aliases = {"mem": "memory", "http_traffic": "traffic/http"}
     whole_targets = frozenset({"files"})
+    mean_targets = frozenset({"cpu"})
     thumbnails = ("traffic", "hitratio")
 '''
 ONE = """

@@ -11,9 +11,10 @@ from web_parts import OWN, Parts, configured
 
 from monitor.batch import Floats, Kind, Source
 from monitor.graph.data import Data, Read
-from monitor.graph.expr import Expr
+from monitor.graph.expr import Expr, expr
 from monitor.graph.model import Area, Comment, Graph, Line
 from monitor.handler import SourceInfo
+from monitor.web.peaks import with_peaks
 from monitor.web.problem import ProblemError
 from monitor.web.reading import Reading, Span, read_graph
 
@@ -43,9 +44,9 @@ def parts(tmp_path: Path) -> Parts:
     return made
 
 
-async def read(parts: Parts, *reads: Read, step: int = 600, **more: bool) -> Reading:
+async def read(parts: Parts, *reads: Read, step: int = 600) -> Reading:
     graph = Graph("g", "", *(Line(Track(one), "l") for one in reads))
-    return await read_graph(parts.services, [known(SOURCE)], graph, Span(START, NOW, step), **more)
+    return await read_graph(parts.services, SOURCE, ("a", "k", "k.derive"), graph, Span(START, NOW, step))
 
 
 def known(source: Source) -> SourceInfo:
@@ -138,15 +139,35 @@ async def test_a_track_over_years_has_a_bounded_number_of_buckets(parts: Parts) 
     assert 1_000 < len(found.tracks[one].values) <= 9_002
 
 
+async def peaked(parts: Parts, graph: Graph, step: int = 600) -> tuple[Graph, Reading]:
+    info = known(SOURCE)
+    found = await read_graph(parts.services, SOURCE, info.kinds, graph, Span(START, NOW, step))
+    return await with_peaks(parts.query, [info], graph, found, mean=False)
+
+
 async def test_peaks_are_the_largest_values_of_the_same_buckets(parts: Parts) -> None:
-    graph = Graph("g", "", Area("a"))
-    found = await read_graph(parts.services, [known(SOURCE)], graph, Span(START, NOW, 600), peaks=True)
+    _, found = await peaked(parts, Graph("g", "", Area("a")))
     assert found.peaks is not None
-    assert found.peaks["a"][0] == 129
-    assert found.series["a"][0] == pytest.approx(124.5)
+    assert found.peaks["0"][0] == 129
+    assert found.series["0"][0] == pytest.approx(124.5)
+
+
+async def test_a_ratio_peaks_where_it_is_largest_itself_and_a_difference_too(parts: Parts) -> None:
+    one = Source("h", "c", "ratio")
+    parts.fill(one, {"up": lambda i: 100.0 * (i % 10), "down": lambda i: 100.0 * (9 - i % 10) + 1}, 240, NOW)
+    up, down = expr("up"), expr("down")
+    graph = Graph("g", "", Area(up / down), Line(up - down), Line(up + down), Line(2 * up))
+    info = SourceInfo(one, 60.0, NOW - 14400, NOW, dict.fromkeys(("up", "down"), Kind.GAUGE), {})
+    found = await read_graph(parts.services, one, info.kinds, graph, Span(START, NOW, 600))
+    made, found = await with_peaks(parts.query, [info], graph, found, mean=False)
+    assert [item.legend for item in made.items] == [item.legend for item in graph.items]
+    assert found.peaks is not None
+    assert [found.peaks[str(i)][0] for i in range(4)] == [900.0, 899.0, 901.0, 1800.0]
 
 
 async def test_a_graph_that_says_how_it_reads_has_no_further_peaks(parts: Parts) -> None:
-    assert (await read(parts, Read("a"), Read("a", "MAX"), peaks=True)).peaks is None
-    written = Graph("g", "", Area("a"), Comment("all there is"))
-    assert (await read_graph(parts.services, [known(SOURCE)], written, Span(START, NOW, 600), peaks=True)).peaks is None
+    for items in ((Line(Track(Read("a", "MAX")), "l"),), (Area("a"), Comment("all there is"))):
+        graph = Graph("g", "", *items)
+        made, found = await peaked(parts, graph)
+        assert made is graph
+        assert found.peaks is None

@@ -194,7 +194,9 @@ async def test_of_several_servers_one_has_to_be_named_or_all(two: Both) -> None:
         assert found["allowed"] == ["*", FIRST, SECOND]
         assert "media2" in found["detail"]
     assert known(await numbers(client, "/graph_global", target="cpu", host="media2"), "User + System") == [30.0]
-    assert known(await numbers(client, "/graph_global", target="cpu", host="*"), "User + System") == [40.0]
+    # a percentage is averaged, bytes are added up
+    assert known(await numbers(client, "/graph_global", target="cpu", host="*"), "User + System") == [20.0]
+    assert known(await numbers(client, "/graph_global", target="memory", host="*"), "Used") == [2e9]
     of_one = await numbers(client, "/graph_vhost", target="hitratio", vhost=VHOST, host="media1")
     assert known(of_one, "Request Hit Ratio") == [90.0]
     of_both = await numbers(client, "/graph_vhost", target="hitratio", vhost=VHOST, host="*")
@@ -206,9 +208,9 @@ async def test_of_several_servers_one_has_to_be_named_or_all(two: Both) -> None:
 async def test_what_one_server_does_not_know_adds_nothing_and_what_none_knows_is_unknown(tmp_path: Path) -> None:
     async with serving(tmp_path, with_media(tmp_path, TWO), clock=lambda: NOW) as (client, parts):
         end = int(NOW) // 300 * 300
-        fill(parts, FIRST, "", "", {"cpu.used": lambda i: 1.0 if i < 30 else float("nan")}, 40)
-        fill(parts, SECOND, "", "", {"cpu.used": lambda i: 2.0 if i >= 10 and i < 35 else float("nan")}, 40)
-        found = await numbers(client, "/graph_global", target="cpu", host="*", start=end - 40 * 300, end=end)
+        fill(parts, FIRST, "", "", {"memory.used": lambda i: 1.0 if i < 30 else float("nan")}, 40)
+        fill(parts, SECOND, "", "", {"memory.used": lambda i: 2.0 if i >= 10 and i < 35 else float("nan")}, 40)
+        found = await numbers(client, "/graph_global", target="memory", host="*", start=end - 40 * 300, end=end)
         values = found["lines"][0]["values"]
         assert (found["start"], found["step"]) == (end - 40 * 300, 300)
         assert values == [1.0] * 10 + [3.0] * 20 + [2.0] * 5 + [None] * 5
@@ -217,9 +219,9 @@ async def test_what_one_server_does_not_know_adds_nothing_and_what_none_knows_is
 async def test_a_sum_waits_for_the_servers_that_still_report(tmp_path: Path) -> None:
     async with serving(tmp_path, with_media(tmp_path, TWO), clock=lambda: NOW) as (client, parts):
         end = int(NOW) // 300 * 300
-        fill(parts, FIRST, "", "", steady(cpu_used=1.0), 40)
-        fill(parts, SECOND, "", "", steady(cpu_used=2.0), 40, NOW - 300)
-        found = await numbers(client, "/graph_global", target="cpu", host="*", start=end - 3000, end=end)
+        fill(parts, FIRST, "", "", steady(memory_used=1.0), 40)
+        fill(parts, SECOND, "", "", steady(memory_used=2.0), 40, NOW - 300)
+        found = await numbers(client, "/graph_global", target="memory", host="*", start=end - 3000, end=end)
         assert found["lines"][0]["values"] == [3.0] * 9 + [None]
 
 
@@ -264,6 +266,17 @@ async def test_steps_longer_than_the_finest_show_peaks(one: Both) -> None:
     line = found["lines"][0]
     assert np.allclose([value for value in line["values"] if value is not None], 8 * (900 + 11 * 100) / 12)
     assert {value for value in line["peaks"] if value is not None} == {7200.0}
+
+
+async def test_a_sum_peaks_when_it_is_largest_not_where_its_parts_are(one: Both) -> None:
+    client, parts = one
+    for number in (0, 1):
+        values = {"all.out": lambda i, number=number: 900.0 if i % 12 == number else 100.0}
+        fill(parts, FIRST, f"p{number}.example.com", "", values, 600)
+    parts.store._rows = {source: rows for source, rows in parts.store._rows.items() if source.instance[:1] in ("", "p")}
+    found = await numbers(client, "/graph_vhost", target="traffic", step="1h")
+    line = found["lines"][0]
+    assert {value for value in line["peaks"] if value is not None} == {8000.0}
 
 
 async def test_the_targets_are_listed_with_protocols_and_lines(one: Both) -> None:

@@ -89,7 +89,8 @@ class Calls:
         offer = next((one for one in offers if servers and one.cls is servers[0].cls), offers[0])
         infos = [info for server in servers for info in server.own()]
         key = (offer.cls.path, offer.target, *(server.host for server in servers))
-        return await self._answer(request, key, offer.drawn, infos, called(text, servers), shape)
+        mean = offer.target in offer.cls.mean_targets
+        return await self._answer(request, key, offer.drawn, infos, called(text, servers), shape, mean=mean)
 
     async def _of_instance(self, request: web.Request, name: str, shape: Shape) -> web.StreamResponse:
         offers = targets.instance_offers(self.services.config.registry, name)
@@ -113,12 +114,12 @@ class Calls:
 
     async def _answer(
         self, request: web.Request, key: tuple[str, ...], graph: Graph, infos: Sequence[SourceInfo], where: str,
-        shape: Shape,
+        shape: Shape, *, mean: bool = False,
     ) -> web.StreamResponse:  # fmt: skip
         step = shape.span.step
         peaks = step > FINEST and all(step > info.interval for info in infos)
         title = f"{graph.title}, {where}, {shape.label}"
-        return await self.pictures.answer(request, Asked(key, graph, infos, shape.span, title, shape.size, peaks))
+        return await self.pictures.answer(request, Asked(key, graph, infos, shape.span, title, shape.size, peaks, mean))
 
     def _asked_shape(self, request: web.Request) -> Shape:
         text = request.query.get("step") or "5m"

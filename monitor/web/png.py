@@ -18,8 +18,9 @@ from monitor.web import catalogue, hosts
 from monitor.web.draw import Drawer, Drawing
 from monitor.web.figures import figures
 from monitor.web.params import required, times, whole
+from monitor.web.peaks import with_peaks
 from monitor.web.problem import bad, patience, unknown
-from monitor.web.reading import Span, read_graph
+from monitor.web.reading import Span, read_graph, read_sum
 from monitor.web.services import Services
 
 WIDTH, HEIGHT = 580, 203
@@ -72,7 +73,7 @@ class Size(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A graph to draw of sources, whose series are added up where they are several; `key` names it."""
+    """A graph to draw of sources, whose series are added up (or averaged) where they are several; `key` names it."""
 
     key: tuple[str, ...]
     graph: Graph
@@ -81,6 +82,7 @@ class Asked(NamedTuple):
     title: str
     size: Size
     peaks: bool
+    mean: bool = False
 
 
 class Pictures:
@@ -130,7 +132,13 @@ class Pictures:
             raise bad("format", f"expected one of {', '.join(FORMATS)}, got {wanted[:40]!r}", FORMATS)
         graph, size = asked.graph, asked.size
         async with patience(services.patience):
-            found = await read_graph(services, asked.infos, graph, asked.span, peaks=asked.peaks)
+            if len(asked.infos) == 1:
+                source, kinds = asked.infos[0].source, asked.infos[0].kinds
+                found = await read_graph(services, source, kinds, graph, asked.span)
+            else:
+                found = await read_sum(services, asked.infos, graph, asked.span, mean=asked.mean)
+            if asked.peaks:
+                graph, found = await with_peaks(services.parts.query, asked.infos, graph, found, mean=asked.mean)
         if self._config is not services.config:
             self._config = services.config
             self.drawer.forget()

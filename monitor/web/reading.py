@@ -63,13 +63,9 @@ def way(read: Read) -> Way:
     return Way(read.cf, read.step, read.start, read.end, "" if read.reduce == read.cf else read.reduce, read.source)
 
 
-async def read_graph(
-    services: Services, infos: Sequence[SourceInfo], graph: Graph, span: Span, *, peaks: bool = False
-) -> Reading:
-    """Read all that a graph draws of a source, or of several added up; with `peaks` also the largest values."""
-    if len(infos) != 1:
-        return await read_sum(services, infos, graph, span, peaks=peaks)
-    query, source, kinds = services.parts.query, infos[0].source, infos[0].kinds
+async def read_graph(services: Services, source: Source, kinds: Collection[str], graph: Graph, span: Span) -> Reading:
+    """Read all that a graph draws of a source whose series are `kinds`."""
+    query = services.parts.query
     groups: dict[Way, list[Read]] = {PLAIN: []}
     for read in graph.reads():
         groups.setdefault(way(read), []).append(read)
@@ -84,25 +80,17 @@ async def read_graph(
     }
     for one, reads in groups.items():
         tracks |= await _tracks(services, source, kinds, one, reads, found)
-    high = None
-    # a definition that says what it reads, or what stands in its legend, names the peaks that it wants
-    if peaks and wanted and not graph.written and all(read.plain for read in graph.reads()):
-        answer = await query.fetch(wanted, found.start, found.end, step=found.step, cf="MAX")
-        high = _values(answer) if (answer.start, answer.step) == (found.start, found.step) else None
-    return Reading(found.start, found.end, found.step, values, tracks, high, found.tier)
+    return Reading(found.start, found.end, found.step, values, tracks, None, found.tier)
 
 
 async def read_sum(
-    services: Services, infos: Sequence[SourceInfo], graph: Graph, span: Span, *, peaks: bool
+    services: Services, infos: Sequence[SourceInfo], graph: Graph, span: Span, *, mean: bool = False
 ) -> Reading:
-    """Read the series of a graph, each added up over the sources."""
-    query, names = services.parts.query, list(graph.names())
-    found = await query.fetch_sum(infos, names, span.start, span.end, step=span.step, cf="AVERAGE", fresh=True)
-    high = None
-    if peaks and found.values and not graph.written:
-        most = await query.fetch_sum(infos, names, found.start, found.end, step=found.step, cf="MAX")
-        high = most.values if (most.start, most.step) == (found.start, found.step) else None
-    return Reading(found.start, found.end, found.step, found.values, {}, high, found.tier)
+    """Read the series of a graph, each added up over the sources, or with `mean` averaged over them."""
+    found = await services.parts.query.fetch_sum(
+        infos, list(graph.names()), span.start, span.end, step=span.step, cf="AVERAGE", fresh=True, mean=mean
+    )
+    return Reading(found.start, found.end, found.step, found.values, tier=found.tier)
 
 
 async def _tracks(
