@@ -455,6 +455,22 @@ async def test_what_is_over_its_retention_goes_without_a_trace(
     await store.close()
 
 
+async def test_a_source_that_says_so_goes_soon_after_it_was_last_seen(url: str, data_dir: Path) -> None:
+    clock = Clock()
+    store = make(url, data_dir, clock=clock)
+    await store.open()
+    rows = block((A, NOW, [1]), (B, NOW, [1]))
+    rows.meta[1] = {"forget_after": "600"}
+    await store.write([rows], Cursor(1, 1))
+    clock.now = NOW + 500
+    await store.maintain()
+    assert len(await store.sources()) == 2
+    clock.now = NOW + 700
+    await store.maintain()
+    assert [one.source for one in await store.sources()] == [A]
+    await store.close()
+
+
 async def test_a_reader_delays_the_drop_and_nothing_else(
     url: str,
     data_dir: Path,

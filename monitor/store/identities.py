@@ -23,6 +23,8 @@ from monitor.store.order import Order
 
 Slots = NDArray[np.int64]
 UNKNOWN = -1
+FORGET_AFTER = "forget_after"
+"""The meta of a source that is not kept for its retention: the seconds after which it goes, once it is not seen."""
 
 SOURCES = """
 SELECT id, host, collector, instance, interval, extract(epoch FROM first_seen)::float8 AS first,
@@ -253,10 +255,19 @@ class Identities:
         before = np.zeros(len(used))
         for number in np.unique(self.kept[used]).tolist():
             before[self.kept[used] == number] = now - longest.get(number, 0.0)
-        gone = used[self.last[used] < before].tolist()
-        without = set(gone)
         limit = dict(zip(used.tolist(), before.tolist(), strict=True))
+        for slot, seconds in self._fleeting():
+            limit[slot] = max(limit[slot], now - seconds)
+        gone = [slot for slot, least in limit.items() if self.last[slot] < least]
+        without = set(gone)
         return gone, [link for link, at in self.older.items() if link[0] not in without and at < limit[link[0]]]
+
+    def _fleeting(self) -> Iterator[tuple[int, float]]:
+        """Yield the slots of sources that are to be forgotten so many seconds after they were last seen."""
+        for slot, meta in self.meta.items():
+            text = meta.get(FORGET_AFTER, "")
+            if text.isascii() and text.isdigit() and len(text) < 12:
+                yield slot, float(text)
 
     def forget(self, slots: Iterable[int], links: Iterable[tuple[int, int]], layouts: Iterable[int]) -> None:
         for slot, layout_id in links:
