@@ -53,7 +53,7 @@ SLICE = 100
 """Jobs that are made before others get their turn: about 2 ms."""
 LIVE = frozenset({
     "handlers", "handlers_path", "handlers_config_path", "collectors_path", "collectors_config_path", "hostname",
-    "hostname_method", "timezone", "past", "ahead", "max_body",
+    "hostname_method", "timezone", "past", "ahead", "max_body", "graphs_path", "max_graph_files",
 })  # fmt: skip
 """Settings that a reload puts into effect, or that have none."""
 
@@ -313,6 +313,8 @@ class Appliance:
 def _warn(config: Config) -> None:
     for warning in config.warnings:
         log.warning("config.warning", extra={"fields": {"problem": str(warning)}})
+    for problem in config.graph_files.problems:
+        log.error("graph_file.failed", extra={"fields": {"problem": str(problem)}})
 
 
 def _fixed(before: Config, after: Config) -> Iterator[str]:

@@ -124,8 +124,11 @@ def migrate(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     configuration = loaded(options)
     expected = forecast(configuration)
-    for warning in (*configuration.warnings, *filter(None, [expected.warning])):
+    graphs = configuration.graph_files
+    for warning in (*configuration.warnings, *graphs.warnings, *filter(None, [expected.warning])):
         print(f"warning: {warning}", file=sys.stderr)
+    if graphs.problems:
+        raise ConfigError(graphs.problems)
     for line in expected.lines():
         print(line)
     print("OK")

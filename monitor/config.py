@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from monitor import environment, ini
+from monitor import environment, graphfiles, ini
 from monitor.collector import Collector
+from monitor.graphfiles import GraphFiles
 from monitor.handler import Handler, Store
 from monitor.hostname import hostname
 from monitor.ini import Place, Problem, Section
@@ -82,6 +83,8 @@ class Config:
     roles: dict[str, Role]
     hosts: dict[str, Host]
     """What is written in [hosts]; `inventory.hosts` is what comes of it."""
+    graph_files: GraphFiles
+    """What is wrong with some of them keeps nothing else from working."""
     warnings: list[Problem]
 
     @property
@@ -188,7 +191,8 @@ class _Loader:
             [spec for spec in handlers if not issubclass(spec.cls, Store)],
             next(spec for spec in handlers if issubclass(spec.cls, Store)), inventory,
             {name: role for name, (_, role) in self.each(Role, "roles").items()},
-            {name: host for name, (_, host) in self.each(Host, "hosts").items()}, self._warnings(unserved),
+            {name: host for name, (_, host) in self.each(Host, "hosts").items()}, self._graph_files(server),
+            self._warnings(unserved),
         )  # fmt: skip
         if self.problems:
             order = [str(path) for path in self.files]
@@ -265,6 +269,17 @@ class _Loader:
                 f" ({shortest.origins.get('collected', 'default')})"
             )
             self.odd.append(Problem(place.file, place.line, "[receivers] [[push]]", "past", message))
+
+    def _graph_files(self, server: Server) -> GraphFiles:
+        directories = [Path(name) for name in server.graphs_path]
+        for directory in directories:
+            if not directory.is_dir():
+                key = "graphs_path"
+                places = [s.entries[key].place for s in self._sections("server") if key in s.entries]
+                message = f"{directory} is not a directory that can be read"
+                self.problems.append(Problem(places[-1].file, places[-1].line, "[server]", key, message))
+                return GraphFiles({})
+        return graphfiles.read(directories, self.registry, server.max_graph_files)
 
     def _own_name(self, server: Server) -> tuple[str, str]:
         given = {key: getattr(server, key) for key in ("hostname", "hostname_method") if key in server.origins}

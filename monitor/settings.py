@@ -82,6 +82,7 @@ class Server(Settings):
     handlers: list[str] = option([], "handlers to deliver to; of a dotted Diamond path the last word counts")
     collectors_path: list[str] = option([], "more directories of collector files, beside the built-in ones")
     collectors_config_path: Path | None = option(None, "directory of flat NAME.conf files, one per collector")
+    graphs_path: list[str] = option([], "directories of graph files: COLLECTOR/NAME.graph, in RRDtool's graph language")
     handlers_path: list[str] = option([], "more directories of handler files, beside the built-in ones")
     handlers_config_path: Path | None = option(None, "directory of flat NAME.conf files, one per handler")
     hostname: str = option("", "name of this host; with hostname_method = shell the command that prints it")
@@ -95,6 +96,7 @@ class Server(Settings):
     journal_max_wait: Seconds = option(Seconds(2), "refuse pushes when a commit takes longer", min=0.1, max=60)
     concurrency: int = option(500, "collections that run at the same time", min=1, max=10_000)
     max_points: int = option(10_000, "points of one series that a query may ask for", min=10, max=1_000_000)
+    max_graph_files: int = option(500, "graph files that are read", min=1, max=10_000)
     max_series: int = option(1_000, "series that a query may ask for", min=1, max=100_000)
 
     def check(self) -> Iterator[tuple[str, str]]:

@@ -54,7 +54,7 @@ class Item(Element):
         ending: Ending = "",
     ) -> None:
         self.value = expr(value)
-        self.legend = legend or str(getattr(value, "name", value))
+        self.legend = legend or str(getattr(value, "name", "" if isinstance(value, Expr) else value))
         self.colour = colour
         self.visible = visible
         self.ending = ending

@@ -129,7 +129,7 @@ class Api:
 
     async def graphs(self, request: web.Request) -> web.StreamResponse:
         found = await self._sources(request)
-        registry = self.services.config.registry
+        config = self.services.config
 
         async def items() -> AsyncIterator[list[Any]]:
             for part in by_weight(found, 4 * SLICE):
@@ -143,7 +143,7 @@ class Api:
                         "url": catalogue.url(info.source, graph),
                     }
                     for info in part
-                    for graph in catalogue.graphs(registry, info.source, info.kinds)
+                    for graph in catalogue.graphs(config, info.source, info.kinds)
                 ]
 
         return await listing(request, "graphs", items())

@@ -1,42 +1,62 @@
-"""Which graphs there are: those that a source's collector declares, and one per series of what only is pushed."""
+"""Which graphs there are: those that a source's collector declares, those of graph files, and one per pushed series."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlencode
 
 from monitor.batch import Source
 from monitor.collector import Collector
+from monitor.config import Config
 from monitor.graph.data import ANY
 from monitor.graph.device import bind, devices
 from monitor.graph.model import Graph, Line
 from monitor.registry import Registry
 
 PUSHED_GRAPHS = 50
-"""Of a source that no collector declares graphs for, so many series have one."""
+"""Of a source that is only pushed, so many of the others have one."""
 
 
-def graphs(registry: Registry, source: Source, names: Iterable[str]) -> Iterator[Graph]:
+def graphs(config: Config, source: Source, names: Iterable[str]) -> Iterator[Graph]:
     """Yield the graphs of a source that has the series of these names: those of devices once per device.
 
     A graph that none of these series is in (they are not collected here) is left out.
     """
     names = set(names)
-    cls = registry.by_path(source.collector)
-    if cls is None:
-        for name in sorted(name for name in names if ANY not in name)[:PUSHED_GRAPHS]:
-            yield of_series(name)
-        return
-    for graph in cls.graphs:
+    shown: set[str] = set()
+    for graph in of_collector(config, source):
+        there = without_kinds(graph, names)
         if of_devices(graph):
-            for device in devices(graph, names):
-                yield bind(graph, device)
-        elif not names.isdisjoint(graph.names()):
-            yield graph
+            found = [bind(graph, device) for device in devices(graph, there)]
+        else:
+            wanted = set(graph.names())
+            found = [] if wanted and wanted.isdisjoint(there) else [graph]
+        for one in found:
+            shown.add(one.name)
+            own = [read for read in one.reads() if read.source is None]
+            shown.update(name for read in own for name in (read.name, f"{read.name}.{read.kind}"))
+        yield from found
+    if config.registry.by_path(source.collector) is None:
+        rest = sorted(name for name in names - shown if ANY not in name)
+        yield from map(of_series, rest[:PUSHED_GRAPHS])
+
+
+def of_collector(config: Config, source: Source) -> Sequence[Graph]:
+    """Return the graphs that the source's collector declares, and those of files."""
+    cls = config.registry.by_path(source.collector)
+    return [*(cls.graphs if cls else ()), *config.graph_files.graphs(source.collector)]
+
+
+def without_kinds(graph: Graph, names: Iterable[str]) -> set[str]:
+    """Return the names as the graph writes them: without the kind where it reads series by NAME.KIND."""
+    kinds = tuple({f".{read.kind}" for read in graph.reads() if read.kind and read.source is None})
+    if not kinds:
+        return set(names)
+    return {name.rpartition(".")[0] if name.endswith(kinds) else name for name in names}
 
 
 def of_series(name: str) -> Graph:
-    """Return the graph of a series that no collector declares."""
+    """Return the graph of a series that no graph was made for."""
     return Graph(name, name, Line(name, name, "1f78b4"), lower=None)
 
 
@@ -44,25 +64,24 @@ def of_devices(graph: Graph) -> bool:
     return any(ANY in name for name in graph.names())
 
 
-def find(registry: Registry, source: Source, names: Iterable[str], wanted: str) -> Graph | None:
+def find(config: Config, source: Source, names: Iterable[str], wanted: str) -> Graph | None:
     """Return the graph of this name."""
-    cls = registry.by_path(source.collector)
-    if cls is None:
-        return of_series(wanted) if ANY not in wanted and wanted in set(names) else None
-    for graph in cls.graphs:
-        if not of_devices(graph):
-            if graph.name == wanted:
+    for graph in of_collector(config, source):
+        if graph.name == wanted:
+            if not of_devices(graph):
                 return graph
-        elif wanted.startswith(f"{graph.name}.") and (device := wanted[len(graph.name) + 1 :]) in devices(graph, names):
-            return bind(graph, device)
-    return None
+        elif wanted.startswith(f"{graph.name}.") and of_devices(graph):
+            device = wanted[len(graph.name) + 1 :]
+            if device in devices(graph, without_kinds(graph, names)):
+                return bind(graph, device)
+    pushed = config.registry.by_path(source.collector) is None
+    return of_series(wanted) if pushed and ANY not in wanted and wanted in set(names) else None
 
 
-def names(registry: Registry, source: Source, series: Iterable[str]) -> set[str]:
+def names(config: Config, source: Source, series: Iterable[str]) -> set[str]:
     """Return the names of all graphs that `find` finds."""
-    cls = registry.by_path(source.collector)
-    plain = {graph.name for graph in cls.graphs if not of_devices(graph)} if cls else set()
-    return plain | {graph.name for graph in graphs(registry, source, series)}
+    plain = {graph.name for graph in of_collector(config, source) if not of_devices(graph)}
+    return plain | {graph.name for graph in graphs(config, source, series)}
 
 
 def identifier(source: Source) -> str:

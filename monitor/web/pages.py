@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -34,6 +35,7 @@ ORDER = ("critical", "warning", "unknown", "ok")
 SLICE = 400
 """Pieces of a page that are made before others get their turn."""
 MOST_GRAPHS = 400
+MOST_HEIGHTS = 10_000
 LARGE = (1100, 420)
 
 
@@ -127,14 +129,17 @@ class Pages:
         left = MOST_GRAPHS
         for group in groups:
             for info in group.sources:
-                found = list(self._shown(info, more))[:left]
+                found: list[Shown] = []
+                for shown in islice(self._shown(info, more), left):
+                    found.append(shown)
+                    await asyncio.sleep(0)
                 left -= len(found)
                 if found:
                     group.graphs.append((info.source.instance, found))
                 await asyncio.sleep(0)
         return await self._page(
             self._server, view=view, host=view.spec, groups=groups, terms=TERMS, term=term, only=only,
-            cut=left <= 0, more=more,
+            cut=left <= 0, more=more, files=self.services.config.graph_files,
         )  # fmt: skip
 
     async def static(self, request: web.Request) -> web.Response:
@@ -151,7 +156,7 @@ class Pages:
         return self._error.render(problem=members, zone="", trouble=None)
 
     def _shown(self, info: SourceInfo, more: Mapping[str, str]) -> Iterator[Shown]:
-        for graph in catalogue.graphs(self.services.config.registry, info.source, info.kinds):
+        for graph in catalogue.graphs(self.services.config, info.source, info.kinds):
             size: dict[str, str | int] = {"width": WIDTH, "height": HEIGHT, "full": 1}
             large: dict[str, str | int] = {"width": LARGE[0], "height": LARGE[1], "full": 1}
             yield Shown(
@@ -161,8 +166,12 @@ class Pages:
             )  # fmt: skip
 
     def _height(self, graph: Graph) -> int:
-        key = (len(graph.items), graph.legend)
+        key: tuple[object, ...] = (len(graph.items), graph.legend)
+        if graph.written:
+            key = tuple((type(one), one.ending, *map(vars(one).get, ("legend", "text", "form"))) for one in graph.items)
         if key not in self._heights:
+            if len(self._heights) >= MOST_HEIGHTS:
+                self._heights.clear()
             self._heights[key] = height_of(graph, WIDTH, HEIGHT)
         return self._heights[key]
 

@@ -96,16 +96,16 @@ class Pictures:
         services = self.services
         view = await hosts.view(services, required(request, "address"), "address")
         word, name = required(request, "plugin_identifier"), required(request, "graph")
-        registry = services.config.registry
+        config = services.config
         known = {catalogue.identifier(info.source): info.source for info in view.sources}
         names = {info.source: info.kinds for info in view.sources}
         known |= {part.name: Source(view.spec.host, part.collector, part.section) for part in view.parts}
         if word not in known:
             raise unknown("plugin_identifier", f"collector on {view.spec.host}:", word, known)
         source = known[word]
-        graph = catalogue.find(registry, source, names.get(source, ()), name)
+        graph = catalogue.find(config, source, names.get(source, ()), name)
         if graph is None:
-            there = catalogue.names(registry, source, names.get(source, ()))
+            there = catalogue.names(config, source, names.get(source, ()))
             raise unknown("graph", f"graph of {word}:", name, there)
         full = request.query.get("full") == "1"
         size = size_of(request, *((WIDTH, HEIGHT) if full else (PLOT_WIDTH, PLOT_HEIGHT)), full=full)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -65,8 +66,12 @@ class Computed(Variable):
     figures: tuple[Scalar, ...]
 
     def reads(self) -> Iterator[Read]:
-        for one in (*self.variables, *self.figures):
-            yield from one.reads()
+        yield from self._reads
+
+    @cached_property
+    def _reads(self) -> tuple[Read, ...]:
+        """Each once: what is computed of the same over and over would have them without number."""
+        return tuple(dict.fromkeys(read for one in (*self.variables, *self.figures) for read in one.reads()))
 
     def make(self, data: Data) -> Track:
         tracks = [one.track(data) for one in self.variables]
