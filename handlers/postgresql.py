@@ -22,6 +22,7 @@ from monitor.handler import (
     Cells,
     Cursor,
     DeliveryError,
+    Heard,
     Points,
     Refused,
     Retention,
@@ -35,7 +36,7 @@ from monitor.handler import (
     StoreUnusableError,
     option,
 )
-from monitor.store import interning, newest, reader, sizes
+from monitor.store import heard, interning, newest, reader, sizes
 from monitor.store.builder import Builder
 from monitor.store.classes import Classes
 from monitor.store.embedded import Embedded
@@ -223,6 +224,27 @@ class PostgreSQLHandler(Store):
         after = {tree.kept: now - tree.keep for tree in self.partitions.trees.values() if tree.step is None}
         async with self._opened().reader() as connection:
             return await newest.latest(connection, self.known, self.partitions, sources, after)
+
+    async def keep_heard(self, rows: Sequence[Heard]) -> None:
+        async with self._beside() as connection:
+            await heard.keep(connection, rows)
+
+    async def heard(self, after: tuple[str, str], limit: int) -> list[Heard]:
+        async with self._beside() as connection:
+            return await heard.read(connection, after, limit)
+
+    async def forget_heard(self, before: float) -> None:
+        async with self._beside() as connection:
+            await heard.forget(connection, before)
+
+    @contextlib.asynccontextmanager
+    async def _beside(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for what needs no turn among the rows; DeliveryError when the server refuses it now."""
+        try:
+            async with self._opened().reader() as connection:
+                yield connection
+        except asyncpg.PostgresError as error:
+            raise DeliveryError(reason(error)) from error
 
     async def healthy(self) -> str | None:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.handler import Block, Cursor, Handler, Kind, Points, Refused, Series, Source, SourceInfo, Store
+from monitor.handler import Block, Cursor, Handler, Heard, Kind, Points, Refused, Series, Source, SourceInfo, Store
 
 
 class Names:
@@ -31,6 +31,7 @@ class MemoryStore(Store):
         self._cursor: Cursor | None = None
         self._sources: dict[Source, SourceInfo] = {}
         self._rows: dict[Source, dict[tuple[float, float], dict[str, float]]] = {}
+        self._heard: dict[tuple[str, str], Heard] = {}
 
     async def write(self, blocks: Sequence[Block], cursor: Cursor) -> Sequence[Refused]:
         for block in blocks:
@@ -98,6 +99,12 @@ class MemoryStore(Store):
                 for name, value in self._rows[source][time, since].items():
                     newest[Series(source, name)] = (time, value)
         return newest
+
+    async def keep_heard(self, rows: Sequence[Heard]) -> None:
+        self._heard.update(((row.host, row.plugin), row) for row in rows)
+
+    async def heard(self, after: tuple[str, str], limit: int) -> list[Heard]:
+        return [self._heard[key] for key in sorted(self._heard) if key > after][:limit]
 
     async def healthy(self) -> str | None:
         return None

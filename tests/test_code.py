@@ -48,7 +48,7 @@ LAYERS = [
      "monitor.pdp", "monitor.consolidate", "monitor.retention", *DATA},
     {"monitor.collector", "monitor.handler", "monitor.rates", "monitor.wire", "monitor.http", "monitor.snmp"},
     {"monitor.cursors", "monitor.merge", "monitor.retry", "monitor.journal", "monitor.segment", "monitor.group",
-     "monitor.store", "monitor.liveness", "collectors", "handlers"},
+     "monitor.store", "monitor.facts", "monitor.liveness", "collectors", "handlers"},
     {"monitor.prime", "monitor.pipeline", "monitor.outlet", "monitor.levels", "monitor.query", "monitor.scheduler",
      "monitor.runner", "monitor.gather"},
     {"monitor.values", "monitor.ini", "monitor.settings", "monitor.registry", "monitor.hostname", "monitor.config",
