@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Self
 
@@ -79,7 +80,7 @@ def arcs(text: str) -> Arcs:
 
 
 class Agent(asyncio.DatagramProtocol):
-    """Serves `table`; what it was asked is counted in `requests`."""
+    """Serves `table`; `requests` are the kinds of what it was asked, `asked` how often for which OID."""
 
     def __init__(self, table: Mapping[str, Value], *, community: str = "public", largest: int = 1472) -> None:
         self.community = community
@@ -87,7 +88,7 @@ class Agent(asyncio.DatagramProtocol):
         self.table: dict[Arcs, Value] = {}
         self.serve(table)
         self.requests: list[int] = []
-        self.bulks: list[int] = []
+        self.asked: Counter[str] = Counter()
         self.lose = 0
         """So many requests are not answered."""
         self.twice = False
@@ -122,6 +123,7 @@ class Agent(asyncio.DatagramProtocol):
             self.lose -= self.lose > 0
             return
         names = [arcs_of(parts(varbind)[0][1]) for _, varbind in parts(varbinds)]
+        self.asked.update(".".join(map(str, name)) for name in names)
         answer = self._answer(kind, version[0], number, names, second[-1], int.from_bytes(third, "big"))
         answer = tlv(SEQUENCE, tlv(INTEGER, version) + tlv(OCTETS, community) + answer)
         if self.mangle is not None:
@@ -132,7 +134,6 @@ class Agent(asyncio.DatagramProtocol):
     def _answer(self, kind: int, version: int, number: bytes, names: list[Arcs], first: int, most: int) -> bytes:
         status, where = self.fail, bool(self.fail)
         if kind == GET_BULK:
-            self.bulks.append(most)
             varbinds = self._bulk(names, first, most)
         else:
             found = [self._get(name) if kind == GET else self._next(name) for name in names]

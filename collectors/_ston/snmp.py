@@ -15,6 +15,8 @@ from collectors._ston import oids
 from monitor.collector import CollectError, Snmp, SnmpAgent, SnmpValue
 
 Tree = dict[str, Any]
+Fields = dict[str, SnmpValue]
+"""By their paths in the tree; what the agent does not have is left out."""
 
 CHANNELS = 10_000
 """In the draft a virtual host's index is a multiple of it, and those of its channels follow."""
@@ -48,19 +50,20 @@ class Agent(NamedTuple):
 
     async def memory(self) -> Tree:
         """Return System.Mem alone, in KB: what the JSON of a Media oids.Server does not tell."""
-        return await self._read(self._scalars(oids.TOTAL) | self._timed("", oids.MEMORY))
+        return tree(await self._read(self._scalars(oids.TOTAL) | self._timed("", oids.MEMORY)))
 
     async def host(self) -> Tree:
         """Return everything, as the JSON's Host."""
-        host = await self._read(
+        fields = await self._read(
             self._scalars(oids.META | oids.TOTAL)
             | self._timed("", oids.SYSTEM)
             | self._timed(f"{oids.HOST}.", oids.flows(self.server))
         )
-        if not host:
+        if not fields:
             raise CollectError(f"{self.place.host}: the SNMP agent tells nothing below {self.root} ({self.server})")
         # A row without a name is an index that the agent keeps free.
         rows = [row async for row in self._rows() if row.name]
+        host = tree(fields)
         host["VirtualHost"] = list(nested(rows, await self._vhosts(rows)))
         return host
 
@@ -71,9 +74,11 @@ class Agent(NamedTuple):
     def _timed(self, row: str, columns: oids.Columns) -> dict[str, str]:
         return {f"{self.root}.{row}{oid}.{self.minute}": path for path, oid in columns.items()}
 
-    async def _read(self, asked: Mapping[str, str]) -> Tree:
+    async def _read(self, asked: Mapping[str, str]) -> Fields:
         """Ask for OIDs and return the fields that there are, by their paths."""
-        return tree((asked[oid], value) for oid, value in (await self.snmp.get(self.place, list(asked))).items())
+        found = await self.snmp.get(self.place, list(asked))
+        return {asked[oid]: text(value) if isinstance(value, bytes) else value
+                for oid, value in found.items() if value is not None}  # fmt: skip
 
     async def _rows(self) -> AsyncIterator[Row]:
         """Yield the virtual hosts and channels that there are now."""
@@ -100,27 +105,25 @@ class Agent(NamedTuple):
 
     async def _vhosts(self, rows: list[Row]) -> list[Tree]:
         """Return the fields of each row, a few at a time. Where the first one has a sum, no mean is asked for."""
-        asked = {
-            path: oid for path, oid in oids.COLUMNS[self.server].items() if self.minute or oids.sum_of(path) != path
-        }
+        asked = {path: oid for path, oid in oids.COLUMNS[self.server].items()
+                 if self.minute or oids.sum_of(path) != path}  # fmt: skip
         found = [await self._vhost(row, asked) for row in rows[:1]]
-        spare = [path for path in asked if oids.sum_of(path) != path and found and has(found[0], oids.sum_of(path))]
-        asked = {path: oid for path, oid in asked.items() if path not in spare}
+        for path in [path for path in asked if oids.sum_of(path) != path and found and oids.sum_of(path) in found[0]]:
+            del asked[path]
+            found[0].pop(path, None)
         for begin in range(1, len(rows), AT_ONCE):
             found += await asyncio.gather(*(self._vhost(row, asked) for row in rows[begin : begin + AT_ONCE]))
-        return found
+        return [tree(fields) for fields in found]
 
-    async def _vhost(self, row: Row, columns: oids.Columns) -> Tree:
+    async def _vhost(self, row: Row, columns: oids.Columns) -> Fields:
         asked = {self._oid(row, f"{oid}.{self.minute}"): path for path, oid in columns.items()
                  if not (row.channel and oid.startswith("10."))}  # fmt: skip
         facts = {"State": oids.STATE, "Uptime": oids.UPTIME} | ({} if row.shipped else {"Type": oids.KIND})
         asked |= {self._oid(row, str(oid)): path for path, oid in facts.items()}
-        vhost = await self._read(asked)
-        if "Memory" in vhost:
-            vhost["Memory"] *= KIB
-        if "Type" in vhost:
-            vhost["Type"] = vhost["Type"].lower()
-        return vhost
+        found = await self._read(asked)
+        if isinstance(memory := found.get("Memory"), int):
+            found["Memory"] = memory * KIB
+        return found
 
     def _oid(self, row: Row, column: str) -> str:
         if row.shipped:
@@ -133,6 +136,8 @@ def nested(rows: Iterable[Row], trees: Iterable[Tree]) -> Iterator[Tree]:
     vhosts: dict[int, Tree] = {}
     for row, found in zip(rows, trees, strict=True):
         named = {"Name": row.name, **found}
+        if "Type" in named:
+            named["Type"] = str(named["Type"]).lower()
         if "ClientTraffic" in named:
             # The Edge oids.Server's JSON has one for each directory.
             named["ClientTraffic"] = {"Traffic": [named["ClientTraffic"]]}
@@ -151,24 +156,15 @@ def of_channel(name: str, vhost: str) -> str:
     return name
 
 
-def tree(fields: Iterable[tuple[str, SnmpValue]]) -> Tree:
-    """Return fields as a tree, without those that the agent does not have."""
+def tree(fields: Fields) -> Tree:
     found: Tree = {}
-    for path, value in fields:
-        if value is not None:
-            *parents, last = path.split(".")
-            inner = found
-            for parent in parents:
-                inner = inner.setdefault(parent, {})
-            inner[last] = text(value) if isinstance(value, bytes) else value
+    for path, value in fields.items():
+        *parents, last = path.split(".")
+        inner = found
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
     return found
-
-
-def has(found: Tree, path: str) -> bool:
-    inner: Any = found
-    for word in path.split("."):
-        inner = inner.get(word) if isinstance(inner, dict) else None
-    return inner is not None
 
 
 def text(value: SnmpValue) -> str:
