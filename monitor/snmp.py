@@ -177,12 +177,13 @@ class _Talk:
         data = wire.request(
             kind, answers.number, oids, version=self._version, community=self._community, rounds=rounds
         )  # fmt: skip
+        known = {wire.content(oid): oid.removeprefix(".") for oid in oids}
         answers.waiting = asyncio.get_running_loop().create_future()
         for _ in range(self._tries):
             self._transport.sendto(data)
             done, _ = await asyncio.wait({answers.waiting}, timeout=self._wait)
             if done:
-                return wire.answer(answers.waiting.result(), most=max(len(oids), rounds))
+                return wire.answer(answers.waiting.result(), most=max(len(oids), rounds), known=known)
         if answers.odd:
             raise ValueError("what it answered is no SNMP v1 or v2c")
         raise CollectError(

@@ -7,7 +7,7 @@ gufo_snmp 0.13 (which also takes an answer with an error status for a good one).
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ _INTEGER, _OCTETS, _NULL, _OID, _SEQUENCE = 0x02, 0x04, 0x05, 0x06, 0x30
 _ADDRESS, _COUNTER32, _GAUGE32, _TICKS, _OPAQUE, _COUNTER64, _UNSIGNED32 = 0x40, 0x41, 0x42, 0x43, 0x44, 0x46, 0x47
 _UNSIGNED = frozenset({_COUNTER32, _GAUGE32, _TICKS, _COUNTER64, _UNSIGNED32})
 _NOTHING = frozenset({_NULL, 0x80, 0x81, 0x82})
+LARGEST = (1 << 32) - 1
+NONE_KNOWN: Mapping[bytes, str] = {}
 _LONGEST_INTEGER = 9
 _LONGEST_OID = 128 * 5
 _FLOATS = {b"\x9f\x78\x04": ">f", b"\x9f\x79\x08": ">d"}
@@ -43,15 +45,18 @@ class Answer(NamedTuple):
 
 def request(kind: int, number: int, oids: Sequence[str], *, version: int, community: bytes, rounds: int = 0) -> bytes:
     """Return the bytes of a request; `rounds` is what a GET_BULK asks for. ValueError names an OID that is none."""
-    varbinds = b"".join([_asked(oid) for oid in oids])
+    varbinds = b"".join([_asked(content(oid)) for oid in oids])
     pdu = _integer(number) + b"\x02\x01\x00" + _integer(rounds) + _tlv(_SEQUENCE, varbinds)
     return _tlv(_SEQUENCE, _integer(version) + _tlv(_OCTETS, community) + _tlv(kind, pdu))
 
 
-def answer(data: bytes, *, most: int = 10_000) -> Answer:
-    """Read an answer with at most so many varbinds; ValueError says what is wrong with it."""
+def answer(data: bytes, *, most: int = 10_000, known: Mapping[bytes, str] = NONE_KNOWN) -> Answer:
+    """Read an answer with at most so many varbinds; ValueError says what is wrong with it.
+
+    `known` are texts of OIDs by their content, which need not be made again.
+    """
     try:
-        return _answer(data, most)
+        return _answer(data, most, known)
     except IndexError:
         raise ValueError("it ends too early") from None
 
@@ -74,7 +79,7 @@ def _head(data: bytes) -> tuple[int, int]:
     return _read_integer(data, at, end)
 
 
-def _answer(data: bytes, most: int) -> Answer:
+def _answer(data: bytes, most: int, known: Mapping[bytes, str]) -> Answer:
     number, at = _head(data)
     end = len(data)
     status, at = _read_integer(data, at, end)
@@ -86,7 +91,7 @@ def _answer(data: bytes, most: int) -> Answer:
             raise ValueError(f"more than the {most} values asked for")
         at, stop = _enter(data, at, end, _SEQUENCE)
         at, middle = _enter(data, at, stop, _OID)
-        name = _oid(data[at:middle])
+        name = known.get(oid := data[at:middle]) or _oid(oid)
         tag = data[middle]
         at, last = _enter(data, middle, stop, tag)
         varbinds.append((name, _value(tag, data[at:last])))
@@ -116,48 +121,48 @@ def _read_integer(data: bytes, at: int, end: int) -> tuple[int, int]:
     return _number(data[at:stop], signed=True), stop
 
 
-def _number(content: bytes, *, signed: bool) -> int:
-    if not 0 < len(content) <= _LONGEST_INTEGER:
-        raise ValueError(f"a number of {len(content)} bytes")
-    return int.from_bytes(content, "big", signed=signed)
+def _number(data: bytes, *, signed: bool) -> int:
+    if not 0 < len(data) <= _LONGEST_INTEGER:
+        raise ValueError(f"a number of {len(data)} bytes")
+    return int.from_bytes(data, "big", signed=signed)
 
 
-def _value(tag: int, content: bytes) -> Value:
+def _value(tag: int, data: bytes) -> Value:
     if tag == _OCTETS:
-        return content
+        return data
     if tag == _INTEGER:
-        return _number(content, signed=True)
+        return _number(data, signed=True)
     if tag in _UNSIGNED:
         # Some agents leave the leading zero out: what cannot be negative is not read as negative.
-        return _number(content, signed=False)
+        return _number(data, signed=False)
     if tag in _NOTHING:
         return None
     if tag == _OID:
-        return _oid(content)
+        return _oid(data)
     if tag == _ADDRESS:
-        return ".".join(map(str, content))
+        return ".".join(map(str, data))
     if tag == _OPAQUE:
-        form = _FLOATS.get(content[:3])
-        if form is None or len(content) != 3 + struct.calcsize(form):
-            return content
-        (number,) = struct.unpack(form, content[3:])
+        form = _FLOATS.get(data[:3])
+        if form is None or len(data) != 3 + struct.calcsize(form):
+            return data
+        (number,) = struct.unpack(form, data[3:])
         return float(number)
     raise ValueError(f"a value of the unknown type 0x{tag:02x}")
 
 
-def _oid(content: bytes) -> str:
+def _oid(data: bytes) -> str:
     """Return the dotted text. What OIDs of a table have in common is read once."""
-    if len(content) > 2 and content[-1] < 0x80 and content[-2] < 0x80:
-        return f"{_dotted(content[:-1])}.{content[-1]}"
-    return _dotted(content)
+    if len(data) > 2 and data[-1] < 0x80 and data[-2] < 0x80:
+        return f"{_dotted(data[:-1])}.{data[-1]}"
+    return _dotted(data)
 
 
 @lru_cache(maxsize=8192)
-def _dotted(content: bytes) -> str:
-    if not 0 < len(content) <= _LONGEST_OID or content[-1] & 0x80:
-        raise ValueError(f"an object identifier that is none: {content[:40].hex()}")
+def _dotted(data: bytes) -> str:
+    if not 0 < len(data) <= _LONGEST_OID or data[-1] & 0x80:
+        raise ValueError(f"an object identifier that is none: {data[:40].hex()}")
     arcs, arc = [], 0
-    for octet in content:
+    for octet in data:
         arc = arc << 7 | octet & 0x7F
         if octet < 0x80:
             arcs.append(arc)
@@ -167,19 +172,43 @@ def _dotted(content: bytes) -> str:
 
 
 @lru_cache(maxsize=8192)
-def _asked(oid: str) -> bytes:
-    """Return the varbind that asks for an OID."""
+def content(oid: str) -> bytes:
+    """Return the content of an OID's element; ValueError when it is none."""
     words = oid.removeprefix(".").split(".")
-    if len(words) < 2 or not all(word.isascii() and word.isdigit() for word in words):
-        raise ValueError(f"{oid[:80]!r} is no object identifier, such as 1.3.6.1.2.1.1.3.0")
-    first, second, *rest = map(int, words)
-    if first > 2 or (first < 2 and second >= 40) or max(second, *rest, 0) >= 1 << 32:
-        raise ValueError(f"{oid[:80]!r} is no object identifier: a number in it is too large")
-    content = b"".join(map(_arc, (first * 40 + second, *rest)))
-    return _tlv(_SEQUENCE, _tlv(_OID, content) + b"\x05\x00")
+    try:
+        return _begin(words[0], words[1]) + b"".join(map(_arc, words[2:]))
+    except (IndexError, ValueError):
+        raise ValueError(f"{oid[:80]!r} is no object identifier, such as 1.3.6.1.2.1.1.3.0") from None
 
 
-def _arc(number: int) -> bytes:
+def _asked(oid: bytes) -> bytes:
+    """Return the varbind that asks for an OID."""
+    size = len(oid)
+    if size < 0x7C:
+        return b"0%c\x06%c%b\x05\x00" % (size + 4, size, oid)
+    return _tlv(_SEQUENCE, _tlv(_OID, oid) + b"\x05\x00")
+
+
+@lru_cache(maxsize=16)
+def _begin(first: str, second: str) -> bytes:
+    number = _number_of(second)
+    if first not in ("0", "1", "2") or (first != "2" and number >= 40):
+        raise ValueError
+    return _septets(int(first) * 40 + number)
+
+
+@lru_cache(maxsize=4096)
+def _arc(word: str) -> bytes:
+    return _septets(_number_of(word))
+
+
+def _number_of(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and len(word) <= 10 and int(word) <= LARGEST):
+        raise ValueError
+    return int(word)
+
+
+def _septets(number: int) -> bytes:
     septets = [number & 0x7F]
     while number := number >> 7:
         septets.append(0x80 | number & 0x7F)
@@ -190,9 +219,9 @@ def _integer(number: int) -> bytes:
     return _tlv(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
 
 
-def _tlv(tag: int, content: bytes) -> bytes:
-    size = len(content)
+def _tlv(tag: int, data: bytes) -> bytes:
+    size = len(data)
     if size < 0x80:
-        return bytes((tag, size)) + content
+        return bytes((tag, size)) + data
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + content
+    return bytes((tag, 0x80 | len(octets))) + octets + data
