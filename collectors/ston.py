@@ -11,32 +11,39 @@ mean times are drawn from series that can be summed: hits and lookups, seconds a
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal
 
-from collectors._ston.field import Field, How, both, gauges
-from collectors._ston.graphs import by_target, of_host, of_instances
-from monitor.collector import CollectError, Collector, Seconds, option
+from collectors._ston import hwinfo, rows
+from collectors._ston.columns import Plans
+from collectors._ston.field import CODES, SIZES, Field, How, both, gauges
+from collectors._ston.graphs import ALIASES, by_target, of_host, of_instances
+from collectors._ston.pieces import read
+from collectors._ston.recipes import Recipes, Tables
+from monitor.collector import Bytes, CollectError, Collector, Seconds, option
 
 D, I = True, False  # noqa: E741
-PERCENT, LOAD, MEMORY, MS = 0.01, 0.01, 1024.0, 1e-5
+PERCENT, LOAD, MEMORY, MS = 100, 100, 1 / 1024, 1e5
 
 SERVER = (  # of Host.System
-    Field("cpu.kernel", "percent", "all processors, in the kernel", "CPU.Kernel", D, scale=PERCENT, max=6400),
-    Field("cpu.user", "percent", "all processors, running programs", "CPU.User", D, scale=PERCENT, max=6400),
-    Field("cpu.idle", "percent", "all processors, nothing to do", "CPU.Idle", D, scale=PERCENT, max=6400),
-    Field("cpu.proc_kernel", "percent", "STON, in the kernel", "CPU.ProcKernel", D, scale=PERCENT, max=6400),
-    Field("cpu.proc_user", "percent", "STON, outside of the kernel", "CPU.ProcUser", D, scale=PERCENT, max=6400),
-    Field("cpu.nice", "percent", "running programs of low priority", "CPU.Nice", D, scale=PERCENT, max=6400),
-    Field("cpu.iowait", "percent", "nothing to do but a disk is waited for", "CPU.IOWait", D, scale=PERCENT, max=6400),
-    Field("cpu.irq", "percent", "serving interrupts", "CPU.IRQ", D, scale=PERCENT, max=6400),
-    Field("cpu.softirq", "percent", "serving soft interrupts", "CPU.SoftIRQ", D, scale=PERCENT, max=6400),
-    Field("cpu.steal", "percent", "taken by the hypervisor", "CPU.Steal", D, scale=PERCENT, max=6400),
-    Field("memory.total", "bytes", "of the machine; Media: of hwinfo", "Mem.Total", I, scale=MEMORY),
-    Field("memory.free", "bytes", "free of the machine", "Mem.Free", I, scale=MEMORY),
-    Field("memory.ston", "bytes", "used by STON", "Mem.STON", I, scale=MEMORY),
-    Field("load.1", "processes", "load average of 1 minute", "SystemLoadAverage.Min1", I, scale=LOAD),
-    Field("load.5", "processes", "load average of 5 minutes", "SystemLoadAverage.Min5", I, scale=LOAD),
-    Field("load.15", "processes", "load average of 15 minutes", "SystemLoadAverage.Min15", I, scale=LOAD),
+    Field("cpu.kernel", "percent", "all processors, in the kernel", "CPU.Kernel", D, over=PERCENT, max=6400),
+    Field("cpu.user", "percent", "all processors, running programs", "CPU.User", D, over=PERCENT, max=6400),
+    Field("cpu.idle", "percent", "all processors, nothing to do", "CPU.Idle", D, over=PERCENT, max=6400),
+    Field("cpu.proc_kernel", "percent", "STON, in the kernel", "CPU.ProcKernel", D, over=PERCENT, max=6400),
+    Field("cpu.proc_user", "percent", "STON, outside of the kernel", "CPU.ProcUser", D, over=PERCENT, max=6400),
+    Field("cpu.nice", "percent", "running programs of low priority", "CPU.Nice", D, over=PERCENT, max=6400),
+    Field("cpu.iowait", "percent", "nothing to do but a disk is waited for", "CPU.IOWait", D, over=PERCENT, max=6400),
+    Field("cpu.irq", "percent", "serving interrupts", "CPU.IRQ", D, over=PERCENT, max=6400),
+    Field("cpu.softirq", "percent", "serving soft interrupts", "CPU.SoftIRQ", D, over=PERCENT, max=6400),
+    Field("cpu.steal", "percent", "taken by the hypervisor", "CPU.Steal", D, over=PERCENT, max=6400),
+    Field("memory.total", "bytes", "of the machine; Media: of hwinfo", "Mem.Total", I, over=MEMORY),
+    Field("memory.free", "bytes", "free of the machine", "Mem.Free", I, over=MEMORY),
+    Field("memory.ston", "bytes", "used by STON", "Mem.STON", I, over=MEMORY),
+    Field("load.1", "processes", "load average of 1 minute", "SystemLoadAverage.Min1", I, over=LOAD),
+    Field("load.5", "processes", "load average of 5 minutes", "SystemLoadAverage.Min5", I, over=LOAD),
+    Field("load.15", "processes", "load average of 15 minutes", "SystemLoadAverage.Min15", I, over=LOAD),
     Field("ssocket.total", "sockets", "of clients", "ServerSocket.Total", D),
     Field("ssocket.established", "sockets", "of clients, established", "ServerSocket.Established", D),
     Field("ssocket.accepted", "sockets", "of clients, new", "ServerSocket.Accepted", D),
@@ -58,8 +65,6 @@ SERVER = (  # of Host.System
     Field("urlrewrite", "URLs", "rewritten", "URLRewrite", D),
 )
 HOST = (Field("uptime", "seconds", "since the start of the server or virtual host", "Uptime", D),)
-SIZES = ("1k", "2k", "4k", "8k", "16k", "32k", "64k", "128k", "256k", "512k", "1m", "2m", "4m", "8m", "16m", "32m",
-         "64m", "128m", "256m", "512m", "1g", "2g", "4g", "8g", "16g")  # fmt: skip
 VHOST = (
     Field("memory", "bytes", "contents in memory", "Memory", D),
     *(Field(f"files.{size}", "files", f"under {size}, not under half of it", f"Disk.Distribution.U{size.upper()}", D)
@@ -83,12 +88,8 @@ TRAFFIC = tuple(both((  # http, hls, mpegdash; Edge: as http, from {S}Traffic.Tr
     Field("*.complete_seconds", "s/s", "until ends", TOTAL + "TimeComplete", I, How.TIME, TOTAL + "Completed", MS),
     *(Field(f"*.{code}", "responses/s", f"with status {code}", TOTAL.replace("Total", code) + "Count", I, How.RATE)
       for code in ("2xx", "3xx", "4xx", "5xx")),
+    Field("all.web_requests", "requests/s", "requests of protocols that tell completion", "", I, How.RATE),
 )))  # fmt: skip
-WEB = tuple(
-    both((Field("all.web_requests", "requests/s", "those of protocols that tell completion", "", I, How.RATE),))
-)
-CODES = ("none", "hit", "ims_hit", "refresh_hit", "ref_fail_hit", "negative_hit", "redirect_hit", "miss",
-         "refresh_miss", "client_refresh_miss", "denied", "error", "rt_hit")  # fmt: skip
 HITS = (
     *(Field(f"*.client.hit.{code}", "requests/s", f"with TCP_{code.upper()}",
             f"ClientTraffics.{{X}}.RequestHit.TCP_{code.upper()}", D, How.RATE) for code in CODES),
@@ -98,11 +99,16 @@ HITS = (
 METHODS = {"connect": "NetConnection.Connect", "create_stream": "NetConnection.CreateStream", "play": "NetStream.Play",
            "close": "NetStream.Close", "delete": "NetStream.Delete", "seek": "NetStream.Seek",
            "pause": "NetStream.Pause"}  # fmt: skip
-RTMP = tuple(both(  # Success + Fail; of origins the structure is not documented and taken as the client's
-    Field(f"rtmp.{name}", "calls/s", f"{path.partition('.')[2]} calls", f"{{S}}Traffics.Rtmp.{path}", I, How.RATE)
+CALLS = tuple(both(  # Success + Fail, and their TimeRes; of origins taken as of clients, as it is not documented
+    Field(f"rtmp.{name}", "calls/s", f"calls of {path}", f"{{S}}Traffics.Rtmp.{path}", I, How.RATE, over=MS)
     for name, path in METHODS.items()
 ))  # fmt: skip
-METRICS = gauges(SERVER, HOST, VHOST, SESSIONS, TRAFFIC, WEB, HITS, RTMP)
+TABLES = Tables(SERVER, (*HOST, *VHOST), SESSIONS, TRAFFIC, HITS, CALLS)
+METRICS = gauges(SERVER, HOST, VHOST, SESSIONS, TRAFFIC, HITS, CALLS)
+PORTS = {"media": 20040, "edge": 10040}
+FORMS = {"auto": ("JSON", "XML"), "json": ("JSON",), "xml": ("XML",)}
+DENIED = ": the appliance's address may connect, but not with the role User (<Manager><Allow>)"
+CLOSED = " (STON does so to an address that <Manager><Allow> does not name)"
 
 
 class STONCollector(Collector):
@@ -121,11 +127,74 @@ class STONCollector(Collector):
     )
     interval: Seconds = option(Seconds(300), "seconds between two collections", min=1, max=86400)
     align: bool = option(True, "poll just after the interval's boundary and stamp the boundary")
+    max_size: Bytes = option(Bytes(16 << 20), "refuse an answer larger than this")
 
     locals().update({name.replace("*", "each").replace(".", "_"): metric for name, metric in METRICS.items()})
     graphs = of_host(METRICS, SIZES, CODES)
     targets = by_target(METRICS)
     instance_targets = of_instances(METRICS, SIZES)
+    target_aliases = ALIASES
+    whole_targets = frozenset({"filecount", "mem"})
+    mean_targets = frozenset({"cpu", "ston_media_server_cpu", "iowait"})
+    thumbnails = ("client_traffic", "client_session", "hitratio")
+
+    _total: float | None = None
+
+    @cached_property
+    def plans(self) -> tuple[Plans, Plans]:
+        """What to read of the server itself, and of virtual hosts and channels, in the units of this server."""
+        memory, time = (MEMORY if self.memory_unit == "KB" else 1.0), (MS if self.time_unit == "0.01ms" else 1e3)
+        tables = TABLES.scaled({"memory.": memory, "load.": self.load_scale}, time)
+        recipes = Recipes(tables, summed=self.statistics == "average")
+        return Plans(recipes.of_server), Plans(recipes.of_instance)
 
     async def collect(self) -> None:
-        raise CollectError("not there yet")
+        host, vhosts = await self._statistics()
+        itself = rows.server(host, self.plans[0])
+        whole: dict[str, float] = {}
+        async for one in rows.told([row for some in vhosts for row in some], whole):
+            self._publish(one)
+        whole.pop("uptime", None)
+        values = whole | itself.values
+        if math.isnan(values.get("memory.total", math.nan)):
+            values["memory.total"] = await self._memory(itself.meta)
+        self._publish(itself._replace(values=values))
+
+    def _publish(self, one: rows.Told) -> None:
+        self.instance(one.name)
+        self.publish_all(one.values)
+        for fact, text in one.meta.items():
+            self.meta(fact, text)
+
+    async def _statistics(self) -> tuple[Mapping[str, Any], list[list[rows.Row]]]:
+        """Return Host, and the rows of each virtual host, of the first form of the statistics that can be read."""
+        failed: CollectError | None = None
+        for form in FORMS[self.format]:
+            body = await self._get(f"{self.statistics}?type={form}")
+            try:
+                return await read(body, lambda vhost: rows.rows(vhost, self.plans[1]))
+            except CollectError as error:
+                failed = failed or error
+        raise failed or CollectError("nothing was asked")
+
+    async def _memory(self, meta: dict[str, str]) -> float:
+        """Return the bytes of the machine's memory, which a Media Server tells apart from its statistics."""
+        if self._total is None:
+            try:
+                self._total = hwinfo.memory(await self._get("hwinfo"))
+            except CollectError as error:
+                meta["memory"] = f"its size is not known: {error}"
+        return math.nan if self._total is None else self._total
+
+    async def _get(self, what: str) -> bytes:
+        host = self.req_host or ("localhost" if self.host.local else self.host.address)
+        port = self.req_port or PORTS[self.server]
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/monitoring/{what}"
+        try:
+            answer = await self.http.get(url)
+        except CollectError as error:
+            closed = "closed the connection" in str(error) or "connection reset" in str(error)
+            raise CollectError(f"{error}{CLOSED if closed else ''}") from error
+        if answer.status != 200:
+            raise CollectError(f"{url}: status {answer.status} instead of 200{DENIED if answer.status == 401 else ''}")
+        return answer.body

@@ -203,6 +203,10 @@ class Collector:
         """Publish a count as it stands; the appliance makes the rate per second of it."""
         self._put(name, value, Kind.DERIVE)
 
+    def publish_all(self, values: Mapping[str, float]) -> None:
+        """Publish many gauges by name at once; NaN is unknown. Limits of metrics are the caller's to keep."""
+        self._batch().values.update(values)
+
     def meta(self, name: str, text: str) -> None:
         """Tell a text fact of the source, such as its version."""
         self._batch().meta[name] = text

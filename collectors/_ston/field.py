@@ -13,6 +13,12 @@ PROTOCOLS = {"rtmp": "Rtmp", "http": "Http", "hls": "Hls", "mpegdash": "MpegDash
 """The protocols in STON's words."""
 EACH = ("all", *PROTOCOLS)
 SIDES = {"client": "Client", "origin": "Origin"}
+SIZES = ("1k", "2k", "4k", "8k", "16k", "32k", "64k", "128k", "256k", "512k", "1m", "2m", "4m", "8m", "16m", "32m",
+         "64m", "128m", "256m", "512m", "1g", "2g", "4g", "8g", "16g")  # fmt: skip
+"""The sizes of files, each under it and not under the one before."""
+CODES = ("none", "hit", "ims_hit", "refresh_hit", "ref_fail_hit", "negative_hit", "redirect_hit", "miss",
+         "refresh_miss", "client_refresh_miss", "denied", "error", "rt_hit")  # fmt: skip
+"""The codes with which a request is answered."""
 
 
 class How(Enum):
@@ -24,9 +30,9 @@ class How(Enum):
 
 
 class Field(NamedTuple):
-    """`{X}` in a path stands for the protocol and `{S}` for the side; `of` is the path of what a mean time counts.
+    """A row. In a path `{X}` stands for the protocol and `{S}` for the side; a name with `*` is of a protocol.
 
-    A name with `*` is of a protocol.
+    The number is divided by `over`; `of` is the path of what a mean time is the mean of.
     """
 
     name: str
@@ -36,9 +42,13 @@ class Field(NamedTuple):
     documented: bool
     how: How = How.VALUE
     of: str = ""
-    scale: float = 1.0
+    over: float = 1.0
     min: float = 0.0
     max: float = math.inf
+
+    def of_protocol(self, protocol: str) -> str:
+        """Return the name of one protocol's series."""
+        return self.name.replace("*", protocol)
 
     def side(self, side: str) -> Field:
         """Return the row of one side, 'client' or 'origin'."""

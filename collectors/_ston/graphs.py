@@ -15,7 +15,7 @@ Metrics = Mapping[str, Gauge]
 GREEN, BLUE, ALPHA = "00cc00b4", "0000ffb4", "b4"
 LEGEND: tuple[Literal["Max"], Literal["Average"], Literal["Current"]] = ("Max", "Average", "Current")
 WEB = ("http", "hls", "mpegdash")
-SHOWN = {"all": "", "rtmp": "RTMP", "http": "HTTP", "hls": "HLS", "mpegdash": "MPEG-DASH"}
+SHOWN = {"rtmp": "RTMP", "http": "HTTP", "hls": "HLS", "mpegdash": "MPEG-DASH"}
 RESPONSES = (("2xx", "00cc00"), ("3xx", "ffd700"), ("4xx", "ff7e00"), ("5xx", "ff0000"))
 CALLS = (
     ("connect", "Connect", "00cc00"), ("create_stream", "CreateStream", "ffd700"), ("play", "Play", "ff7e00"),
@@ -41,6 +41,13 @@ SOCKETS = (
     ("orphan", "ff0000"),
     ("mem", "0000ff"),
 )
+ALIASES = {
+    "mem": "memory", "stoncpu": "ston_media_server_cpu", "client_http_res_hit": "client_res_hit/http",
+    **{f"{side}_http_{old}": f"{side}_{new}/http" for side in ("client", "origin") for old, new in (
+        ("session", "session"), ("traffic", "traffic"), ("res", "res"), ("res_complete", "res_complete"),
+        ("res_time1", "res_time"), ("res_time2", "res_complete_time"))},
+}  # fmt: skip
+"""What Edge Server and the older graph API call the targets."""
 
 
 def drawn(
@@ -107,31 +114,28 @@ def _of_protocol(m: Metrics, protocol: str) -> Iterator[Graph]:
     def one(name: str) -> Metric:
         return m[f"*.{name}"].of(protocol)
 
-    def titled(title: str) -> str:
-        return f"{title} ({SHOWN[protocol]})" if SHOWN[protocol] else title
-
     sent, got = one("client.outbound"), one("origin.inbound")
     hits = 100 * one("client.hits") / one("client.lookups")
-    yield drawn("hitratio", titled("Hit Ratio"), main(hits, "Request Hit Ratio"),
+    yield drawn("hitratio", "Hit Ratio", main(hits, "Request Hit Ratio"),
                 sub(100 * (sent - got) / sent, "Byte Hit Ratio"), unit="percent").changed(upper=100.0)  # fmt: skip
     codes = (Stack(one(f"client.hit.{code}"), legend, colour + ALPHA) for code, legend, colour in HITS)
-    yield drawn("client_res_hit", titled("Responses (Hits)"), *codes, sub(one("client.requests"), "Requests"))
+    yield drawn("client_res_hit", "Responses (Hits)", *codes, sub(one("client.requests"), "Requests"))
     for side, word in (("client", "Client"), ("origin", "Origin")):
         responses, requests = one(f"{side}.responses"), one(f"{side}.requests")
-        yield drawn(f"{side}_session", titled(f"{word} Sessions"), main(one(f"{side}.session"), "All Sessions"),
+        yield drawn(f"{side}_session", f"{word} Sessions", main(one(f"{side}.session"), "All Sessions"),
                     sub(one(f"{side}.session_active"), "Active Sessions"), unit="sessions")  # fmt: skip
-        yield drawn(f"{side}_traffic", titled(f"{word} Traffic"), main(8 * one(f"{side}.inbound"), "Inbound"),
+        yield drawn(f"{side}_traffic", f"{word} Traffic", main(8 * one(f"{side}.inbound"), "Inbound"),
                     sub(8 * one(f"{side}.outbound"), "Outbound"), unit="bits/s")  # fmt: skip
-        yield drawn(f"{side}_res", titled(f"{word} Responses"), main(responses, "Responses"), sub(requests, "Requests"))
-        yield drawn(f"{side}_res_time", titled(f"{word} Response Time"),
+        yield drawn(f"{side}_res", f"{word} Responses", main(responses, "Responses"), sub(requests, "Requests"))
+        yield drawn(f"{side}_res_time", f"{word} Response Time",
                     main(1000 * one(f"{side}.response_seconds") / responses, "Response Time"), unit="ms")  # fmt: skip
         if protocol == "rtmp":
             continue
         completed = one(f"{side}.completed")
         asked = m[f"all.{side}.web_requests"] if protocol == "all" else requests
-        yield drawn(f"{side}_res_complete", titled(f"{word} Responses Completed"), main(completed, "Completed"),
+        yield drawn(f"{side}_res_complete", f"{word} Responses Completed", main(completed, "Completed"),
                     sub(asked, "Requests"))  # fmt: skip
-        yield drawn(f"{side}_res_complete_time", titled(f"{word} Completion Time"),
+        yield drawn(f"{side}_res_complete_time", f"{word} Completion Time",
                     main(1000 * one(f"{side}.complete_seconds") / completed, "Completion Time"), unit="ms")  # fmt: skip
 
 
