@@ -107,13 +107,17 @@ class Agent(NamedTuple):
         """Return the fields of each row, a few at a time. Where the first one has a sum, no mean is asked for."""
         asked = {path: oid for path, oid in oids.COLUMNS[self.server].items()
                  if self.minute or oids.sum_of(path) != path}  # fmt: skip
-        found = [await self._vhost(row, asked) for row in rows[:1]]
-        for path in [path for path in asked if oids.sum_of(path) != path and found and oids.sum_of(path) in found[0]]:
+        if not rows:
+            return []
+        first = await self._vhost(rows[0], asked)
+        for path in [path for path in asked if oids.sum_of(path) != path and oids.sum_of(path) in first]:
             del asked[path]
-            found[0].pop(path, None)
+            first.pop(path, None)
+        found = [tree(first)]
         for begin in range(1, len(rows), AT_ONCE):
-            found += await asyncio.gather(*(self._vhost(row, asked) for row in rows[begin : begin + AT_ONCE]))
-        return [tree(fields) for fields in found]
+            few = await asyncio.gather(*(self._vhost(row, asked) for row in rows[begin : begin + AT_ONCE]))
+            found += [tree(fields) for fields in few]
+        return found
 
     async def _vhost(self, row: Row, columns: oids.Columns) -> Fields:
         asked = {self._oid(row, f"{oid}.{self.minute}"): path for path, oid in columns.items()
