@@ -32,6 +32,7 @@ def parse(page: str) -> dict[str, int]:
 
 class NginxCollector(Collector):
     path = "nginx"
+    plugin_arguments = {"req_port": "80", "req_path": "/nginx_status", "req_host_header": ""}
 
     req_host: str = option("", "host to ask; by default the watched host's address")
     req_port: int = option(8080, "port of the status page", min=1, max=65535)

@@ -129,6 +129,11 @@ class Collector:
     """Diamond's path word, which is the collector's word in sources, series keys and Graphite paths."""
     local: ClassVar[bool] = False
     """Reads this machine itself (/proc): on for the own host unless `enabled = False`, and for no other."""
+    plugin_arguments: ClassVar[Mapping[str, str] | None] = None
+    """Options that the arguments of Kurado's plugin called `path` stand for, in their order, with its defaults.
+
+    None where this class stands in for no such plugin.
+    """
     graphs: ClassVar[tuple[Graph, ...]] = ()
     """What the host's page and /graph show."""
     targets: ClassVar[Mapping[str, Graph]] = {}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from monitor import environment, graphfiles, ini
+from monitor import environment, graphfiles, ini, servers_ini
 from monitor.collector import Collector
 from monitor.graphfiles import GraphFiles
 from monitor.handler import Handler, Store
@@ -25,6 +25,8 @@ from monitor.settings import (
     Auth,
     Common,
     Host,
+    Hosts,
+    Kurado,
     Logging,
     Own,
     Push,
@@ -124,12 +126,17 @@ def _given(files: Sequence[Path] | None) -> Sequence[Path]:
 
 
 def _early_server(root: Section, environ: Mapping[str, str]) -> Server:
-    env, _ = environment.read(environ, Section((), Place("")), Shape(sections={"server": Shape(fields_of(Server))}))
+    return Server({key: value.value for key, value in _early(root, environ, "server", Server).items()})
+
+
+def _early(root: Section, environ: Mapping[str, str], name: str, cls: type[Settings]) -> dict[str, Value]:
+    """Return what a section says, read before the whole is understood."""
+    env, _ = environment.read(environ, Section((), Place("")), Shape(sections={name: Shape(fields_of(cls))}))
     values: dict[str, Value] = {}
     for tree in (root, env):
-        if "server" in tree.sections:
-            values |= typed(tree.sections["server"], fields_of(Server), [])
-    return Server({key: value.value for key, value in values.items()})
+        if name in tree.sections:
+            values |= typed(tree.sections[name], fields_of(cls), [])
+    return values
 
 
 class _Loader:
@@ -161,6 +168,7 @@ class _Loader:
             self.problems.append(Problem("", 0, "", "", f"expected one store among the handlers, found {names}"))
             raise ConfigError(self.problems)
         self.shape = whole(self.registry)
+        self._servers(server)
         self.env, problems = environment.read(environ, self.root, self.shape)
         self.problems += problems
         for key, text in overrides.items():
@@ -169,6 +177,15 @@ class _Loader:
         self._typed: dict[tuple[int, type], dict[str, Value]] = {}
 
     def load(self) -> Config:
+    def _servers(self, server: Server) -> None:
+        """Read Kurado's inventory, if there is one, as if it stood in [roles] and [hosts]."""
+        if not (given := _early(self.root, self.environ, "hosts", Hosts).get("kurado_config")) or not given.value:
+            return
+        beside = Path(given.place.file).parent if given.place.line else Path()
+        servers = servers_ini.include(self.root, beside / given.value, given.place, self.registry, server.graphs_path)
+        self.problems += servers.problems
+        self.odd += servers.warnings
+
         unserved: list[tuple[str, Place]] = []
         self.problems += check(self.root, self.shape, unserved)
         server = self.settings(Server, "server")
@@ -268,7 +285,7 @@ class _Loader:
                 f" older than [retention] collected = {render(Seconds, shortest.collected)}"
                 f" ({shortest.origins.get('collected', 'default')})"
             )
-            self.odd.append(Problem(place.file, place.line, "[receivers] [[push]]", "past", message))
+            self.odd.append(Problem(place.file, place.line, f"[receivers] [[{name}]]", "past", message))
 
     def _graph_files(self, server: Server) -> GraphFiles:
         directories = [Path(name) for name in server.graphs_path]
@@ -312,9 +329,7 @@ class _Loader:
             section, problems = ini.read(path, (where, path.stem))
             self.problems += problems
             parent = Section((where,), section.place, {}, {path.stem: section})
-            self.problems += check(
-                Section((), section.place, {}, {where: parent}), self.shape, unserved
-            )  # fmt: skip
+            self.problems += check(Section((), section.place, {}, {where: parent}), self.shape, unserved)
             found[path.stem] = section
         return found
 
@@ -369,7 +384,7 @@ class _Loader:
             )
             default = parents["collectors"].sections.get("default") if parents["collectors"] else None
             layers.append(Layer(self._default(default), names, roles, hosts))
-        builder = Builder(self.registry, layers, self.typed, self.fields, self.problems)
+        builder = Builder(self.registry, layers, self.typed, self.fields, self.problems, self.odd)
         return builder.build(own, own_path, self.each(Role, "roles"), self.each(Host, "hosts"))
 
     def _default(self, section: Section | None) -> Callable[[type[Collector]], Mapping[str, Value]]:

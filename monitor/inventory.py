@@ -29,6 +29,8 @@ class HostSpec:
     role: str = ""
     comment: str = ""
     local: bool = False
+    pushed: tuple[str, ...] = ()
+    """Kurado's plugins that its agent is to push: base, NAME:ARGUMENT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Inventory:
         self._make = make
         self._names: dict[str, HostSpec] = {}
         for name in ("address", "hostname", "host"):
-            self._names.update((getattr(spec, name).lower(), spec) for spec in self.hosts.values())
+            # Of several hosts of one hostname the first is found.
+            self._names.update((getattr(spec, name).lower(), spec) for spec in reversed(self.hosts.values()))
 
     def find(self, name: str) -> HostSpec | None:
         """Return the host of this identity, else hostname, else address."""
@@ -111,12 +114,14 @@ class Builder:
         typed: Callable[[Section, type[Collector]], Mapping[str, Value]],
         fields: Callable[[type[Collector]], Mapping[str, Field]],
         problems: list[Problem],
+        odd: list[Problem],
     ) -> None:
         self.registry = registry
         self.layers = layers
         self.typed = typed
         self.fields = fields
         self.problems = problems
+        self.odd = odd
         self._shared: dict[tuple[str, Key], Shared] = {}
         self._listed: dict[tuple[str, Key], Place] = {}
 
@@ -129,6 +134,7 @@ class Builder:
     ) -> Inventory:
         """Make the inventory of the own host and of [roles] and [hosts]."""
         role_keys = {name: list(self._role_keys(section, role)) for name, (section, role) in roles.items()}
+        pushed = {name: tuple(dict.fromkeys(role.pushed)) for name, (_, role) in roles.items()}
         specs = {own: HostSpec(own, "127.0.0.1", own, local=True)}
         made: list[JobSpec] = []
         listed: dict[str, list[Key]] = {}
@@ -147,7 +153,7 @@ class Builder:
             identity = own if local else name
             specs[identity] = HostSpec(
                 identity, address, settings.hostname or (own if local else name), settings.service, settings.label,
-                settings.role, settings.comment, local,
+                settings.role, settings.comment, local, pushed.get(settings.role, ()),
             )  # fmt: skip
             listed[identity] = role_keys.get(settings.role, [])
             self._check_overrides(section, settings, listed[identity])
@@ -199,18 +205,22 @@ class Builder:
                 self.problems.append(child.problem(f"this host does not get {name}; {which}{names}"))
 
     def _check_names(self, specs: Mapping[str, HostSpec], hosts: Mapping[str, tuple[Section, Host]]) -> None:
-        """Two hosts of one name could not be told apart, neither in a path nor by `host=`."""
-        first: dict[str, str] = {}
+        """Two hosts of one identity are an error; of two of one hostname only the first is called by it."""
+        identities: dict[str, str] = {}
+        names: dict[str, str] = {}
+        for identity in specs:
+            if (first := identities.setdefault(identity.lower(), identity)) != identity:
+                message = f"duplicate host: {identity} is {_called(specs[first])}"
+                self.problems.append(hosts[identity][0].problem(message))
         for identity, spec in specs.items():
-            for name in dict.fromkeys((identity.lower(), spec.hostname.lower())):
-                if name in first:
-                    section = hosts[identity][0]
-                    key = "hostname" if name == spec.hostname.lower() and "hostname" in section.entries else ""
-                    other = specs[first[name]]
-                    what = "this machine, watched anyway" if other.local else f"[hosts] [[{first[name]}]]"
-                    self.problems.append(section.problem(f"duplicate host: {name} is the name of {what}", key))
-                else:
-                    first[name] = identity
+            name = spec.hostname.lower()
+            first = identities[name] if name in identities else names.setdefault(name, identity)
+            if first != identity:
+                message = (
+                    f"{spec.hostname} is also the name of {_called(specs[first])}; by this name that one is meant,"
+                    f" and in paths this one is called {identity}"
+                )
+                self.odd.append(hosts[identity][0].problem(message, "hostname"))
 
     def _own_keys(self) -> Iterator[Key]:
         """Yield the collectors of the own host: its local ones unless disabled, others that are enabled."""
@@ -287,6 +297,10 @@ class Builder:
             self.problems.append(Problem(timeout.place.file, timeout.place.line, where, "timeout", message))
             return False
         return not needed
+
+
+def _called(spec: HostSpec) -> str:
+    return "this machine, watched anyway" if spec.local else f"[hosts] [[{spec.host}]]"
 
 
 def key_of(registry: Registry, name: str) -> Key | None:

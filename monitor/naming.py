@@ -60,11 +60,17 @@ class Paths:
     def _host(self, host: str) -> str:
         if host == self.inventory.own.host:
             return self.inventory.own_path
-        return self.hostname(host).replace(".", "_")
+        name = self.hostname(host)
+        # Another host may have the same name: two hosts never meet.
+        meant = self.inventory.find(name)
+        return (name if meant is None or meant.host == host else host).replace(".", "_")
 
     def _made(self, source: Source) -> str:
         sections = self._jobs.get((source.host, source.collector), {})
         word, _, rest = source.instance.partition("/")
+        if source.instance in sections:
+            # A section's word may hold a slash itself (80:/nginx_status).
+            word, rest = source.instance, ""
         if word not in sections or not word:
             word, rest = "", source.instance
         job = sections.get(word)

@@ -10,7 +10,7 @@ from monitor.collector import Collector
 from monitor.handler import Handler, Store
 from monitor.options import MISSING, Field, options_of
 from monitor.registry import Registry
-from monitor.settings import Auth, Host, Logging, Push, RetentionSettings, Role, Server, User
+from monitor.settings import Auth, Host, Hosts, Kurado, Logging, Push, RetentionSettings, Role, Server, User
 from monitor.shape import fields_of, suggestion
 from monitor.tiers import PRESETS, written
 from monitor.values import describe, render
@@ -44,8 +44,9 @@ def _whole(registry: Registry) -> Iterator[str]:
     for collector in registry.collectors.values():
         yield from ("", *_plugin(collector))
     yield from ("", "[roles]", "#[[web]]", *_options(fields_of(Role)))
-    yield from ("", "[hosts]", "#[[10.0.0.1]]", *_options(fields_of(Host)))
+    yield from ("", "[hosts]", *_options(fields_of(Hosts)), "#[[10.0.0.1]]", *_options(fields_of(Host)))
     yield from ("", "[receivers]", "[[push]]", *_options(fields_of(Push)))
+    yield from ("", "[[kurado]]", *_options(fields_of(Kurado)))
     yield from ("", "[retention]", *_retention())
     yield from ("", "[auth]", *_options(fields_of(Auth)), "[[users]]", "#[[[admin]]]", *_options(fields_of(User)))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import math
 import os
 import re
 import zoneinfo
@@ -178,8 +180,99 @@ class Push(Settings):
 class Role(Settings):
     collectors: list[str] = option([], "collectors that the hosts of this role get")
 
+class Kurado(Settings):
+    """[receivers] [[kurado]]: what Kurado's agents push, to us or into a Redis that we drain."""
+
+    listen: str = option("", "address and port where agents push, such as 0.0.0.0:6379; empty: nowhere")
+    allow: list[str] = option(["127.0.0.0/8", "::1/128"], "networks that may connect")
+    password: str = option("", "what AUTH must give; Kurado's own agents give none", secret=True)
+    redis: str = option("", "redis://[:PASSWORD@]HOST:PORT[/DB] to drain; rediss:// is over TLS", secret=True)
+    redis_meta: str = option("", "URL of a Redis that gets meta and warnings under Kurado's own keys", secret=True)
+    queue: str = option("kurado-update", "the list that agents push to")
+    hosts: Literal["known", "any", "peer"] = option(
+        "known", "whose numbers are taken: of configured hosts, of any, or only of the address that connects"
+    )
+    max_hosts: int = option(10_000, "hosts that are not configured, with hosts = any or peer", min=0, max=1_000_000)
+    interval: Seconds = option(Seconds(60), "how often agents push", min=1, max=86400)
+    past: Seconds = option(Seconds(86400), "refuse lines that are older", min=1)
+    ahead: Seconds = option(Seconds(600), "refuse lines that are further in the future", min=0)
+    limits: list[str] = option([], "PATTERN MIN MAX of believable values, U is none: base.traffic-*.derive U 1.25e9")
+    max_payload: Bytes = option(Bytes(1 << 20), "refuse larger pushes", min=1024, max=64 << 20)
+    max_lines: int = option(10_000, "lines of a push", min=1, max=1_000_000)
+    max_line: Bytes = option(Bytes(8192), "refuse longer lines", min=64, max=1 << 20)
+    max_names: int = option(1000, "metrics of one plugin in a push", min=1, max=4096)
+    connections: int = option(10_000, "connections at the same time", min=1, max=100_000)
+    commands: int = option(16, "commands of a connection that wait for their answer", min=1, max=1000)
+    max_waiting: Bytes = option(Bytes(64 << 20), "refuse pushes as busy when more than this waits", min=64 << 10)
+    idle: Seconds = option(Seconds(900), "end connections that are silent for longer", min=10)
+    window: Seconds = option(Seconds(0.25), "pushes that come within this time are one commit", min=0, max=5)
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        try:
+            if self.listen:
+                Address.parse(self.listen)
+        except ValueError as error:
+            yield "listen", str(error)
+        for key, read in (("allow", self._networks), ("limits", self._rules)):
+            try:
+                read()
+            except ValueError as error:
+                yield key, str(error)
+        for key in ("redis", "redis_meta"):
+            if (url := getattr(self, key)) and not re.fullmatch(r"(rediss?|unix)://\S+", url):
+                yield key, "expected redis://[:PASSWORD@]HOST:PORT[/DB], rediss:// or unix://"
+        if self.hosts == "peer" and self.redis:
+            yield "hosts", "peer is of no use with redis =, where it cannot be seen who pushed"
+
+    @cached_property
+    def networks(self) -> tuple[Network, ...]:
+        return self._networks()
+
+    @cached_property
+    def rules(self) -> tuple[tuple[str, Limits], ...]:
+        return self._rules()
+
+    def _networks(self) -> tuple[Network, ...]:
+        try:
+            return tuple(ipaddress.ip_network(text) for text in self.allow)
+        except ValueError as error:
+            raise ValueError(f"expected networks such as 10.0.0.0/8: {error}") from None
+
+    def _rules(self) -> tuple[tuple[str, Limits], ...]:
+        rules = []
+        for text in self.limits:
+            words = text.split()
+            try:
+                pattern, low, high = words
+                limits = Limits(
+                    -math.inf if low == "U" else float(low), math.inf if high == "U" else float(high)
+                )  # fmt: skip
+            except ValueError:
+                raise ValueError(f"expected PATTERN MIN MAX with numbers or U, got {text[:80]!r}") from None
+            if not limits.min <= limits.max:
+                raise ValueError(f"expected MIN below MAX, got {text[:80]!r}")
+            rules.append((pattern, limits))
+        return tuple(rules)
+
+
 
 class Host(Settings):
+    pushed: list[str] = option([], "Kurado's plugins that the agents of these hosts push: base, NAME:ARGUMENT")
+    metrics_config: str = option("", "Kurado's metrics_config of this role, as JSON", secret=True)
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        if wrong := [name for name in self.pushed if not name.partition(":")[0]]:
+            yield "pushed", f"expected PLUGIN or PLUGIN:ARGUMENT, got {wrong[0][:80]!r}"
+        try:
+            found = json.loads(self.metrics_config or "{}")
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            yield "metrics_config", "expected a JSON object"
+
+
+class Hosts(Settings):
+    kurado_config: Path | None = option(None, "Kurado's inventory (YAML), beside the hosts that are written here")
     address: str = option("", "where to reach it; by default the section's name")
     hostname: str = option("", "name on pages and in paths; by default the section's name")
     service: str = option("", "first level of grouping")

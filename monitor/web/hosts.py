@@ -126,8 +126,9 @@ def state(parts: Iterable[Part]) -> State:
 
 def _serves(served: set[tuple[str, str]], info: SourceInfo) -> bool:
     """Tell whether a job publishes a source: the section's word begins the instance."""
-    word = info.source.instance.partition("/")[0]
-    return (info.source.collector, "") in served or (info.source.collector, word) in served
+    collector, instance = info.source.collector, info.source.instance
+    # The word may hold a slash itself (80:/nginx_status).
+    return any((collector, word) in served for word in ("", instance.partition("/")[0], instance))
 
 
 def _collected(job: Job, sources: Sequence[SourceInfo]) -> Part:

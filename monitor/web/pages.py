@@ -215,9 +215,9 @@ def grouped(view: HostView) -> list[Group]:
     """Return the collectors of a host, each with its sources; sources that nothing serves any more come last."""
     groups = [Group(part) for part in view.parts]
     for info in view.sources:
-        word = info.source.instance.partition("/")[0]
+        words = (info.source.instance, info.source.instance.partition("/")[0])
         mine = [group for group in groups if group.part.collector == info.source.collector]
-        exact = [group for group in mine if group.part.section == word]
+        exact = [group for word in words for group in mine if group.part.section == word]
         found = next(iter(exact or [group for group in mine if not group.part.section]), None)
         if found is None:
             found = Group(Part(info.source.collector, "", None, "", info.interval, info.last_seen))
