@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
 from aiohttp.test_utils import TestClient
+from debian import need
 from media import CHANNEL, FIRST, LIVE, ODD, SECOND, TWO, VHOST, fill, of_channel, of_vhost, steady, with_media
 from PIL import Image
+from test_web_pages import Checker, page
 from web_parts import CONFIG, OWN, Parts, serving
+from yarl import URL
 
 Client = TestClient[Any, Any]
 NOW = 1_795_000_000 // 86400 * 86400 + 43200 + 30
@@ -310,3 +315,88 @@ async def test_the_title_says_target_name_protocol_and_span(one: Both) -> None:
     assert found["title"] == f"Traffic, {LIVE} http, 6 hours"
     assert (await numbers(client, "/graph_global", target="cpu"))["title"] == "CPU, media1, 1 day"
     assert (await numbers(client, "/graph/cpu_year.png"))["title"] == "CPU, media1, 18 months"
+
+
+def large(found: Checker) -> list[str]:
+    """Return where the graphs of a page come from, without the small ones."""
+    sources = [image["src"] or "" for image in found.images]
+    return [source for source in sources if source.startswith("/graph") and "only=1" not in source]
+
+
+def shown(found: Checker) -> list[str]:
+    """Return the targets of the graphs of a page."""
+    return [source.partition("target=")[2].partition("&")[0] for source in large(found)]
+
+
+async def works(client: Client, found: Checker, least: int) -> None:
+    """Every picture and link of a page answers 200."""
+    assert len(found.images) >= least
+    for image in found.images:
+        for address in {image["src"], (image.get("srcset") or "").split(" ")[0]} - {None, ""}:
+            answer = await client.get(URL(str(address), encoded=True))
+            assert answer.status == 200, (address, await answer.read())
+    for link in found.links:
+        if not link.startswith("#"):
+            assert (await client.get(URL(link, encoded=True))).status == 200, link
+
+
+async def test_the_page_of_a_server_lists_its_virtual_hosts_with_small_graphs(one: Both) -> None:
+    client, parts = one
+    fill(parts, FIRST, ODD, "", of_vhost(1))
+    fill(parts, FIRST, "left.example.com", "", of_vhost(1), 100, NOW - 86400)
+    found = await page(client, "/server", address=FIRST)
+    for word in (VHOST, LIVE, ODD, "left.example.com", "gone since 2026-11-1"):
+        assert word in found.text
+    assert CHANNEL not in found.text
+    small = [image for image in found.images if "only=1" in (image["src"] or "")]
+    assert len(small) == 4 * 2
+    assert found.text.index(VHOST) < found.text.index("left.example.com")
+    await works(client, found, 8)
+
+
+async def test_the_page_of_a_virtual_host_shows_graphs_by_protocol_and_its_channels(one: Both) -> None:
+    client, _ = one
+    found = await page(client, "/vhost", host=FIRST, vhost=LIVE)
+    assert shown(found) == ["traffic", "hitratio", "rtmp_detail", "files"]
+    assert CHANNEL in found.text
+    await works(client, found, 4)
+    rtmp = await page(client, "/vhost", host="media1", vhost=LIVE, protocol="rtmp", term="week")
+    assert shown(rtmp) == ["traffic", "hitratio", "rtmp_detail"]
+    assert all("step=30m" in each and "start=-14d" in each and "protocol=rtmp" in each for each in large(rtmp))
+    channel = await page(client, "/vhost", vhost=LIVE + CHANNEL)
+    assert shown(channel) == ["traffic", "hitratio", "rtmp_detail"]
+    assert LIVE in channel.text
+    assert (await page(client, "/vhost", 404, host=FIRST, vhost="nope")).text
+    assert (await page(client, "/vhost", 400, vhost=LIVE, term="hour")).text
+    assert (await page(client, "/vhost", 404, vhost=LIVE, protocol="ftp")).text
+
+
+async def test_every_graph_shows_the_call_that_draws_it(one: Both) -> None:
+    client, parts = one
+    fill(parts, FIRST, ODD, "/방송/1%2F", of_channel(7))
+    fill(parts, FIRST, ODD, "", of_vhost(7))
+    for query in ({"vhost": ODD}, {"vhost": ODD + "/방송/1%2F", "term": "year"}):
+        found = await page(client, "/vhost", **query)
+        assert query["vhost"] in found.text
+        assert large(found)
+        for each in large(found):
+            assert str(client.make_url("")).rstrip("/") + each in found.text
+        await works(client, found, 3)
+
+
+async def test_pages_of_virtual_hosts_in_a_browser(one: Both, tmp_path: Path) -> None:
+    client, parts = one
+    browser = need("chromium")
+    fill(parts, FIRST, ODD, "", of_vhost(7))
+    fill(parts, FIRST, "left.example.com", "", of_vhost(1), 100, NOW - 86400)
+    for number, path in enumerate((f"/server?address={FIRST}", "/vhost?" + urlencode({"vhost": LIVE}))):
+        shot = tmp_path / f"{number}.png"
+        arguments = ("--headless", "--no-sandbox", "--hide-scrollbars", f"--screenshot={shot}", "--disable-gpu")
+        address = str(client.make_url("")).rstrip("/") + path
+        process = await asyncio.create_subprocess_exec(
+            browser, *arguments, f"--user-data-dir={tmp_path}/b", "--window-size=1280,1500", address,
+            stderr=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        async with asyncio.timeout(60):
+            await process.wait()
+        assert green(Image.open(shot)) > 5_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -59,7 +59,11 @@ class Server(NamedTuple):
 
 def is_instance(info: SourceInfo) -> bool:
     """Tell whether a source is a virtual host or a channel: its meta says so."""
-    return "vhost" in info.meta
+    return of_instance(info.meta)
+
+
+def of_instance(meta: Mapping[str, str]) -> bool:
+    return "vhost" in meta
 
 
 def instances(servers: Iterable[Server]) -> dict[tuple[str, str], Instance]:
@@ -145,8 +149,3 @@ def _called(services: Services, host: str) -> str:
 def hostname(services: Services, host: str) -> str:
     spec = services.inventory.hosts.get(host)
     return spec.hostname if spec else host
-
-
-def parts_of(known: Iterable[Instance], vhost: str) -> Iterator[Instance]:
-    """Yield the channels of a virtual host."""
-    yield from (one for one in known if one.channel and one.vhost == vhost)

@@ -20,15 +20,18 @@ from aiohttp import web
 from monitor import __version__
 from monitor.graph.model import Graph
 from monitor.handler import SourceInfo
+from monitor.inventory import HostSpec
 from monitor.resources import resource
 from monitor.web import catalogue, hosts
 from monitor.web.draw import height_of
 from monitor.web.health import Health
 from monitor.web.hosts import HostView, Part
+from monitor.web.instances import Server, instances, of_instance
 from monitor.web.params import read_times, required
 from monitor.web.png import CUSTOM, HEIGHT, TERMS, WIDTH, term_of
 from monitor.web.problem import unknown
 from monitor.web.services import Services
+from monitor.web.shown import LARGE, MOST_ROWS, Row, Shown, rows
 
 TYPES = {".css": "text/css", ".svg": "image/svg+xml"}
 ORDER = ("critical", "warning", "unknown", "ok")
@@ -36,24 +39,12 @@ SLICE = 400
 """Pieces of a page that are made before others get their turn."""
 MOST_GRAPHS = 400
 MOST_HEIGHTS = 10_000
-LARGE = (1100, 420)
 
 
 class Static(NamedTuple):
     body: bytes
     type: str
     version: str
-
-
-class Shown(NamedTuple):
-    """A graph as the page embeds it."""
-
-    title: str
-    url: str
-    sharp: str
-    large: str
-    width: int
-    height: int
 
 
 @dataclass(slots=True)
@@ -63,16 +54,17 @@ class Group:
     part: Part
     sources: list[SourceInfo] = field(default_factory=list)
     graphs: list[tuple[str, list[Shown]]] = field(default_factory=list)
+    vhosts: list[Row] = field(default_factory=list)
 
     @property
     def meta(self) -> list[tuple[str, str]]:
         """The newest text facts: the last collection's, else those that the store has."""
         job = self.part.job
         facts: Mapping[str, str] = {}
-        for info in self.sources:
-            facts = {**facts, **info.meta}
-        for told in job.meta.values() if job else ():
-            facts = {**facts, **told}
+        told = [*(info.meta for info in self.sources), *(job.meta.values() if job else ())]
+        for one in told:
+            if not self.vhosts or not of_instance(one):
+                facts = {**facts, **one}
         return sorted(facts.items())[:50]
 
 
@@ -88,7 +80,7 @@ class Pages:
         )  # fmt: skip
         env.globals.update(version=__version__, link=self._link)
         env.filters.update(ago=self._ago, clock=self._clock, stamp=stamp, span=span)
-        self._index, self._server, self._error = map(env.get_template, ("index.html", "server.html", "problem.html"))
+        self._env = env
 
     async def index(self, request: web.Request) -> web.Response:
         """Show the hosts, by service and label; `service` and `state` leave some out."""
@@ -105,8 +97,8 @@ class Pages:
             for view in views
             if (wanted is None or view.spec.service == wanted) and (state is None or view.state == state)
         ]
-        return await self._page(
-            self._index, services=sorted(services.items(), key=lambda one: one[0].casefold()), total=len(views),
+        return await self.page(
+            "index.html", services=sorted(services.items(), key=lambda one: one[0].casefold()), total=len(views),
             states=[(name, states[name]) for name in ORDER if states[name]], wanted=wanted, state=state,
             sections=sections(shown),
         )  # fmt: skip
@@ -128,7 +120,8 @@ class Pages:
             more |= dict(zip(("from", "to"), texts, strict=True))
         left = MOST_GRAPHS
         for group in groups:
-            for info in group.sources:
+            own = self._without_vhosts(view.spec, group)
+            for info in own:
                 found: list[Shown] = []
                 for shown in islice(self._shown(info, more), left):
                     found.append(shown)
@@ -137,9 +130,10 @@ class Pages:
                 if found:
                     group.graphs.append((info.source.instance, found))
                 await asyncio.sleep(0)
-        return await self._page(
-            self._server, view=view, host=view.spec, groups=groups, terms=TERMS, term=term, only=only,
-            cut=left <= 0, more=more, files=self.services.config.graph_files,
+        return await self.page(
+            "server.html", view=view, host=view.spec, groups=groups, terms=TERMS, term=term, only=only,
+            cut=left <= 0, more=more, files=self.services.config.graph_files, most=MOST_ROWS,
+            origin=str(request.url.origin()),
         )  # fmt: skip
 
     async def static(self, request: web.Request) -> web.Response:
@@ -153,19 +147,25 @@ class Pages:
 
     def problem(self, members: Mapping[str, Any]) -> str:
         """Return the page that shows a problem."""
-        return self._error.render(problem=members, zone="", trouble=None)
+        return self._env.get_template("problem.html").render(problem=members, zone="", trouble=None)
 
     def _shown(self, info: SourceInfo, more: Mapping[str, str]) -> Iterator[Shown]:
         for graph in catalogue.graphs(self.services.config, info.source, info.kinds):
-            size: dict[str, str | int] = {"width": WIDTH, "height": HEIGHT, "full": 1}
-            large: dict[str, str | int] = {"width": LARGE[0], "height": LARGE[1], "full": 1}
-            yield Shown(
-                graph.title, catalogue.url(info.source, graph, **more, **size),
-                catalogue.url(info.source, graph, **more, **size, zoom=2),
-                catalogue.url(info.source, graph, **more, **large), WIDTH, self._height(graph),
-            )  # fmt: skip
+            url = catalogue.url(info.source, graph, **more, full=1, width=WIDTH, height=HEIGHT)
+            large = catalogue.url(info.source, graph, **more, full=1, width=LARGE[0], height=LARGE[1])
+            yield Shown(graph.title, url, f"{url}&zoom=2", large, WIDTH, self.height(graph), url)
 
-    def _height(self, graph: Graph) -> int:
+    def _without_vhosts(self, spec: HostSpec, group: Group) -> list[SourceInfo]:
+        """Return the sources whose graphs the page shows: virtual hosts, if there are targets for them, are listed."""
+        cls = self.services.config.registry.by_path(group.part.collector)
+        if cls is None or not cls.instance_targets:
+            return group.sources
+        known = instances([Server(spec.host, spec.hostname, cls, group.sources)])
+        group.vhosts = rows(spec.host, cls, known.values())
+        return [info for info in group.sources if not of_instance(info.meta)]
+
+    def height(self, graph: Graph) -> int:
+        """Return how high the picture of a graph becomes."""
         key: tuple[object, ...] = (len(graph.items), graph.legend)
         if graph.written:
             key = tuple((type(one), one.ending, *map(vars(one).get, ("legend", "text", "form"))) for one in graph.items)
@@ -175,7 +175,9 @@ class Pages:
             self._heights[key] = height_of(graph, WIDTH, HEIGHT)
         return self._heights[key]
 
-    async def _page(self, template: jinja2.Template, **values: Any) -> web.Response:
+    async def page(self, name: str, **values: Any) -> web.Response:
+        """Answer with a page made from the template of this name."""
+        template = self._env.get_template(name)
         parts: list[str] = []
         trouble = await self.health.database()
         for number, part in enumerate(template.generate(zone=self.services.timezone, trouble=trouble, **values)):

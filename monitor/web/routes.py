@@ -25,6 +25,7 @@ from monitor.web.problem import ProblemError, bad
 from monitor.web.push import Push
 from monitor.web.scrape import Scrape
 from monitor.web.services import Services
+from monitor.web.vhosts import VhostPages
 
 log = logging.getLogger("monitor.web")
 
@@ -73,6 +74,7 @@ def make_app(services: Services) -> web.Application:
     reading: dict[str, Handler] = {
         "/": pages.index,
         "/server": pages.server,
+        "/vhost": VhostPages(pages).vhost,
         "/static/{name}": pages.static,
         "/graph": pictures.graph,
         "/graph_global": calls.graph_global,
