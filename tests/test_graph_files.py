@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import io
+import shutil
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from appliance import appliance, wait_for
+from debian import need
 from PIL import Image
 from test_web_pages import page
 from web_parts import OWN, Parts, configured, serving
 
 from monitor.batch import Source
 from monitor.cli import main
-from monitor.graph.data import Read
+from monitor.graph.data import Data, Read
+from monitor.graph.model import Item
 from monitor.graphfiles import read
 from monitor.registry import Registry
+from monitor.web.catalogue import find
+from monitor.web.reading import Span, read_graph
 
 EXAMPLES = Path(__file__).parent / "examples" / "graphs"
 LOAD = "DEF:a=01:n:AVERAGE\nLINE1:a#ff0000:load\n"
@@ -241,3 +249,116 @@ def colours(png: bytes) -> list[tuple[int, tuple[int, int, int]]]:
 def near(png: bytes, colour: tuple[int, int, int]) -> int:
     """Return how many pixels have a colour, about."""
     return sum(n for n, rgb in colours(png) if all(abs(a - b) < 40 for a, b in zip(rgb, colour, strict=True)))
+
+
+# the examples
+
+COLOURS = {
+    "cpu": "e3e8ed", "diskspace": "9cc5e0", "loadavg": "f6d494", "memory": "9cc5e0", "network": "5bb974",
+}  # fmt: skip
+"""A colour of which there is much as soon as an example has data."""
+
+
+def test_the_examples_need_no_correction() -> None:
+    found = read([EXAMPLES], REGISTRY, 100)
+    assert not found.problems and not found.warnings
+    assert {path.parent.name for path in EXAMPLES.glob("*/*.graph")} == set(COLOURS)
+
+
+def test_the_examples_are_drawn_from_what_is_collected_of_this_host_and_a_reload_takes_other_files(
+    tmp_path: Path,
+) -> None:
+    every_second = "[collectors]\n[[default]]\ninterval = 1\n"
+    shutil.copytree(EXAMPLES, tmp_path / "graphs")
+    names = {path.stem for path in EXAMPLES.glob("*/*.graph")}
+    with appliance(tmp_path / "one", f"graphs_path = {tmp_path}/graphs\n{every_second}") as one:
+
+        def own() -> dict[str, str]:
+            found = one.json("/api/v1/graphs")["graphs"]
+            return {each["collector"]: each["url"] for each in found if each["graph"].split(".")[0] in names}
+
+        def collected() -> set[str]:
+            series = one.json("/api/v1/latest")["series"]
+            return {each["collector"] for each in series if each["value"] is not None}
+
+        wait_for(lambda: {"cpu", "memory", "loadavg"} <= collected())
+        there = collected()
+        for collector in set(COLOURS) & there:
+            colour = Image.new("RGB", (1, 1), f"#{COLOURS[collector]}").getpixel((0, 0))
+
+            def drawn(collector: str = collector, colour: Any = colour) -> bool:
+                url = own().get(collector)
+                status, png = one.get(f"{url}&term=custom&from=end-20s&to=now") if url else (0, b"")
+                return status == 200 and near(png, colour) > (20 if collector == "network" else 300)
+
+            wait_for(drawn)
+        host = one.json("/api/v1/hosts")["hosts"][0]["host"]
+        assert "graph=states&amp;" in one.get(f"/server?address={host}")[1].decode()
+
+        def logged(event: str) -> list[str]:
+            return [line for line in one.log.read_text().splitlines() if f"event={event}" in line]
+
+        other = "DEF:i=total.idle:n:AVERAGE\nLINE1:i#f00\n"
+        write(tmp_path / "graphs", {"cpu/states.graph": "DEF:a=b\n", "cpu/other.graph": other})
+        assert one.process is not None
+        one.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: logged("reloaded"))
+        (failed,) = logged("graph_file.failed")
+        text = one.get(f"/server?address={host}")[1].decode()
+        for place in (failed, text):
+            assert f"{tmp_path}/graphs/cpu/states.graph:1: " in place
+        assert "graph=states&amp;" not in text and "graph=other&amp;" in text
+        assert not logged("reload.needs_restart")
+
+
+async def test_the_disks_example_foretells_by_the_last_week_and_by_a_line(tmp_path: Path) -> None:
+    now = time.time() // 86400 * 86400
+    text = f"[server]\ndata_dir = {tmp_path}\ntimezone = UTC\ngraphs_path = {EXAMPLES}\n"
+    async with serving(tmp_path, text, lambda: now) as (_, parts):
+        source, days = Source(OWN, "diskspace"), 9
+
+        def used(i: int) -> float:
+            return 2.0**30 * (20 + 10 * (i % 1440 < 720) + i / 1440)
+
+        parts.fill(source, {"root.byte_used": used, "root.byte_avail": lambda i: 100 * 2.0**30 - used(i)}, days * 1440)
+        names = ["root.byte_used", "root.byte_avail"]
+        graph = find(parts.config, source, names, "forecast.root")
+        assert graph is not None
+        found = await read_graph(parts.services, source, names, graph, Span(int(now) - 86400, int(now), 60))
+        data = Data(found.series, start=found.start, end=found.end, step=found.step, now=int(now), tracks=found.tracks)
+        values = {item.legend.strip(): item.value.evaluate(data) for item in graph.items if isinstance(item, Item)}
+        gib = {name: np.asarray(each) / 2**30 for name, each in values.items()}
+        # The mean of seven days, each a GiB below the next, is four below today.
+        assert gib["expected"][600] == pytest.approx(gib["used"][600] - 4, abs=0.2)
+        assert gib["expected"][900] == pytest.approx(gib["used"][900] - 4, abs=0.2)
+        assert np.isfinite(gib["mean of 2 h"][-1])
+        slope = np.polyfit(np.arange(len(gib["used"])), gib["used"], 1)
+        assert gib["straight line"][-1] == pytest.approx(np.polyval(slope, len(gib["used"])), rel=1e-3)
+
+
+async def test_a_browser_shows_graphs_of_files_and_their_errors(tmp_path: Path) -> None:
+    chromium = need("chromium")
+    playwright = pytest.importorskip("playwright.async_api")
+    files = {
+        "loadavg/mine.graph": f"{LOAD}--border 3\n", "loadavg/bad.graph": f"{LOAD}AREA:nothing#ff0000\n" + "# " * 900,
+    }  # fmt: skip
+    async with serving(tmp_path, graphs_at(tmp_path, files)) as (client, parts):
+        drawn(parts)
+        async with playwright.async_playwright() as running:
+            browser = await running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            complaints: list[str] = []
+            for width in (390, 1280):
+                shown = await browser.new_page(viewport={"width": width, "height": 800})
+                shown.on("console", lambda message: complaints.append(message.text))
+                shown.on("requestfailed", lambda request: complaints.append(request.url))
+                await shown.goto(str(client.make_url(f"/server?address={OWN}")), wait_until="networkidle")
+                assert await shown.evaluate("document.documentElement.scrollWidth") <= width
+                assert await shown.locator("img[src*='graph=mine']").evaluate("image => image.naturalWidth") > 0
+                assert await shown.get_by_text("bad.graph:3: ").is_visible()
+                note = shown.get_by_text("--border has no effect here")
+                assert not await note.is_visible()
+                await shown.get_by_text("mine: 1 note").click()
+                assert await note.is_visible()
+                await shown.close()
+            await browser.close()
+            assert complaints == []
