@@ -167,8 +167,8 @@ class _Loader:
             names = [cls.__name__ for cls in self.registry.stores]
             self.problems.append(Problem("", 0, "", "", f"expected one store among the handlers, found {names}"))
             raise ConfigError(self.problems)
-        self.shape = whole(self.registry)
         self._servers(server)
+        self.shape = whole(self.registry)
         self.env, problems = environment.read(environ, self.root, self.shape)
         self.problems += problems
         for key, text in overrides.items():
@@ -176,7 +176,6 @@ class _Loader:
         self._fields: dict[type, dict[str, Field]] = {}
         self._typed: dict[tuple[int, type], dict[str, Value]] = {}
 
-    def load(self) -> Config:
     def _servers(self, server: Server) -> None:
         """Read Kurado's inventory, if there is one, as if it stood in [roles] and [hosts]."""
         if not (given := _early(self.root, self.environ, "hosts", Hosts).get("kurado_config")) or not given.value:
@@ -186,6 +185,7 @@ class _Loader:
         self.problems += servers.problems
         self.odd += servers.warnings
 
+    def load(self) -> Config:
         unserved: list[tuple[str, Place]] = []
         self.problems += check(self.root, self.shape, unserved)
         server = self.settings(Server, "server")
