@@ -77,6 +77,7 @@ class Config:
     """The retention classes, as they are written; `retention_classes` is what the store keeps."""
     retention_classes: Retention
     push: Push
+    kurado: Kurado
     logging: Logging
     handlers: list[HandlerSpec]
     """Those of [server] handlers, in their order, without the store."""
@@ -198,13 +199,15 @@ class _Loader:
         retention = self.settings(RetentionSettings, "retention")
         classes = self._classes(retention)
         push = self.settings(Push, "receivers", "push")
-        self._check_past(push, classes)
+        kurado = self.settings(Kurado, "receivers", "kurado")
+        self._check_past("push", push, classes)
+        self._check_past("kurado", kurado, classes)
         own, own_path = self._own_name(server)
         handlers = self._handlers(server, unserved)
         inventory = self._inventory(server, own, own_path, unserved)
         config = Config(
             self.files, self.registry, server, auth, {name: user for name, (_, user) in users.items()}, retention,
-            classes, Retention([spec.kept for spec in classes]), push, self.settings(Logging, "logger_root"),
+            classes, Retention([spec.kept for spec in classes]), push, kurado, self.settings(Logging, "logger_root"),
             [spec for spec in handlers if not issubclass(spec.cls, Store)],
             next(spec for spec in handlers if issubclass(spec.cls, Store)), inventory,
             {name: role for name, (_, role) in self.each(Role, "roles").items()},
@@ -275,10 +278,10 @@ class _Loader:
         below = {name: own for name, (_, own) in self.each(RetentionSettings, "retention").items()}
         return resolve(self._sections("retention"), retention, below, self.problems, self.odd)
 
-    def _check_past(self, push: Push, classes: Sequence[ClassSpec]) -> None:
+    def _check_past(self, name: str, push: Push | Kurado, classes: Sequence[ClassSpec]) -> None:
         shortest = min(classes, key=lambda spec: spec.kept.collected).settings
         if push.past > shortest.collected:
-            places = [s.entries["past"].place for s in self._sections("receivers", "push") if "past" in s.entries]
+            places = [s.entries["past"].place for s in self._sections("receivers", name) if "past" in s.entries]
             place = places[-1] if places else Place("")
             message = (
                 f"accepts batches that are up to {render(Seconds, push.past)} old, of which the store refuses those"

@@ -9,13 +9,16 @@ import os
 import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from monitor.batch import Limits
 from monitor.options import MISSING, Bytes, Field, Option, Seconds, option, set_options
 
 LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 HOSTNAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(?:\.{LABEL})*\.?")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 DATA_DIR = Path("/var/lib/monitor")
 
 HostnameMethod = Literal[
@@ -177,9 +180,6 @@ class Push(Settings):
     names: int = option(4096, "refuse batches of more names", min=1, max=100_000)
 
 
-class Role(Settings):
-    collectors: list[str] = option([], "collectors that the hosts of this role get")
-
 class Kurado(Settings):
     """[receivers] [[kurado]]: what Kurado's agents push, to us or into a Redis that we drain."""
 
@@ -255,8 +255,8 @@ class Kurado(Settings):
         return tuple(rules)
 
 
-
-class Host(Settings):
+class Role(Settings):
+    collectors: list[str] = option([], "collectors that the hosts of this role get")
     pushed: list[str] = option([], "Kurado's plugins that the agents of these hosts push: base, NAME:ARGUMENT")
     metrics_config: str = option("", "Kurado's metrics_config of this role, as JSON", secret=True)
 
@@ -273,6 +273,9 @@ class Host(Settings):
 
 class Hosts(Settings):
     kurado_config: Path | None = option(None, "Kurado's inventory (YAML), beside the hosts that are written here")
+
+
+class Host(Settings):
     address: str = option("", "where to reach it; by default the section's name")
     hostname: str = option("", "name on pages and in paths; by default the section's name")
     service: str = option("", "first level of grouping")
