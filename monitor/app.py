@@ -10,7 +10,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -23,6 +23,7 @@ from monitor.http import HttpClient
 from monitor.inventory import JobSpec
 from monitor.journal import Journal
 from monitor.lag import Lag
+from monitor.liveness import Liveness
 from monitor.naming import Paths
 from monitor.options import options_of
 from monitor.outlet import Outlet
@@ -30,9 +31,12 @@ from monitor.pipeline import Pipeline
 from monitor.prime import Prime
 from monitor.query import Query
 from monitor.rates import Rates
+from monitor.receivers.kurado import KuradoReceiver
+from monitor.receivers.kurado_intake import KuradoIntake
+from monitor.receivers.kurado_redis import KuradoRedis
 from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
-from monitor.settings import Settings
+from monitor.settings import Address, Settings
 from monitor.snmp import SnmpClient
 from monitor.task import begin
 from monitor.web import Front, Services, first_admin, make_app
@@ -54,6 +58,8 @@ SLICE = 100
 LIVE = frozenset({
     "handlers", "handlers_path", "handlers_config_path", "collectors_path", "collectors_config_path", "hostname",
     "hostname_method", "timezone", "past", "ahead", "max_body", "graphs_path", "max_graph_files",
+    "allow", "password", "hosts", "max_hosts", "limits", "max_payload", "max_lines", "max_line", "max_names",
+    "connections", "commands", "max_waiting", "idle", "window",
 })  # fmt: skip
 """Settings that a reload puts into effect, or that have none."""
 
@@ -153,8 +159,12 @@ class Appliance:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         config = self.config
-        listening = _listen(config)
+        listening = _listen(config.server.address)
         stack.callback(listening.close)
+        agents: socket.socket | None = None
+        if config.kurado.listen:
+            agents = _listen(Address.parse(config.kurado.listen), "[receivers] [[kurado]]")
+            stack.callback(agents.close)
         self.naming = Paths(config.inventory)
         self.lag = Lag()
         self.lag.start()
@@ -168,6 +178,9 @@ class Appliance:
             raise _unavailable(error) from None
         self.prime.start()
         stack.push_async_callback(self.prime.close)
+        self.liveness = Liveness(self.store, expected=self._pushed)
+        await self.liveness.open()
+        stack.push_async_callback(self.liveness.close)
         await self._open_outlets(stack)
         self.http = HttpClient()
         await self.http.open()
@@ -178,7 +191,23 @@ class Appliance:
         self.scheduler = Scheduler(self.runner, on_death=self._on_death)
         self.scheduler.start(await self._jobs(config))
         stack.push_async_callback(self.scheduler.stop, GRACE)
+        await self._open_kurado(stack, agents)
         await self._open_web(stack, listening)
+
+    async def _open_kurado(self, stack: AsyncExitStack, agents: socket.socket | None) -> None:
+        """Receive what Kurado's agents push, to us or into a Redis."""
+        self.kurado = KuradoIntake(
+            self.pipeline.accept, self.liveness.report, lambda: self.config.kurado, lambda: self.config.inventory
+        )
+        if agents is not None:
+            receiver = KuradoReceiver(self.kurado, lambda: self.config.kurado)
+            stack.push_async_callback(receiver.close)
+            await receiver.start(agents)
+        if self.config.kurado.redis:
+            drain = KuradoRedis(self.config.kurado, self.kurado, self.config.inventory.own.host)
+            stack.push_async_callback(drain.close)
+            drain.start()
+        stack.push_async_callback(self.kurado.close, GRACE)
 
     async def _open_journal(self, stack: AsyncExitStack) -> None:
         server = self.config.server
@@ -216,6 +245,11 @@ class Appliance:
 
     def _handler(self, spec: HandlerSpec) -> Any:
         return spec.cls(spec.name, self.naming, **spec.options)
+
+    def _pushed(self, host: str) -> Sequence[str] | None:
+        """Return the plugins that a host's agent is to push; None when the host is not configured."""
+        spec = self.config.inventory.hosts.get(host)
+        return spec.pushed if spec else None
 
     async def _drain(self) -> None:
         await asyncio.gather(*(outlet.drain(GRACE) for outlet in self.outlets))
@@ -323,6 +357,7 @@ def _fixed(before: Config, after: Config) -> Iterator[str]:
         ("[server]", before.server, after.server),
         ("[logger_root]", before.logging, after.logging),
         ("[receivers] [[push]]", before.push, after.push),
+        ("[receivers] [[kurado]]", before.kurado, after.kurado),
     )
     for title, old, new in pairs:
         for name in options_of(type(new)):
@@ -332,14 +367,13 @@ def _fixed(before: Config, after: Config) -> Iterator[str]:
         yield f"[handlers] [[{after.store.name}]]"
 
 
-def _listen(config: Config) -> socket.socket:
+def _listen(address: Address, section: str = "[server]") -> socket.socket:
     """Take the port before anything else is opened: when it is taken nothing else was touched."""
-    address = config.server.address
     try:
         kind, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(kind, socket.SOCK_STREAM)
     except OSError as error:
-        raise StartError(BAD_CONFIG, f"[server] listen = {address}: {error.strerror or error}") from None
+        raise StartError(BAD_CONFIG, f"{section} listen = {address}: {error.strerror or error}") from None
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(where)
