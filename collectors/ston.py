@@ -18,11 +18,13 @@ from typing import Any, Literal
 
 from collectors._ston import hwinfo, rows
 from collectors._ston.columns import Plans
-from collectors._ston.field import CODES, SIZES, Field, How, both, gauges
+from collectors._ston.field import CODES, METHODS, SIZES, Field, How, both, gauges
 from collectors._ston.graphs import ALIASES, by_target, of_host, of_instances
+from collectors._ston.manager import FORMS, PORTS, first, get
 from collectors._ston.pieces import read
 from collectors._ston.recipes import Recipes, Tables
-from monitor.collector import Bytes, CollectError, Collector, Seconds, option
+from collectors._ston.snmp import Agent
+from monitor.collector import Bytes, CollectError, Collector, Seconds, SnmpAgent, option
 
 D, I = True, False  # noqa: E741
 PERCENT, LOAD, MEMORY, MS = 100, 100, 1 / 1024, 1e5
@@ -96,19 +98,12 @@ HITS = (
     Field("*.client.hits", "requests/s", "answered by what was there: all that ends in _HIT, and HIT", "", D, How.RATE),
     Field("*.client.lookups", "requests/s", "all codes together", "", D, How.RATE),
 )  # fmt: skip
-METHODS = {"connect": "NetConnection.Connect", "create_stream": "NetConnection.CreateStream", "play": "NetStream.Play",
-           "close": "NetStream.Close", "delete": "NetStream.Delete", "seek": "NetStream.Seek",
-           "pause": "NetStream.Pause"}  # fmt: skip
 CALLS = tuple(both(  # Success + Fail, and their TimeRes; of origins taken as of clients, as it is not documented
     Field(f"rtmp.{name}", "calls/s", f"calls of {path}", f"{{S}}Traffics.Rtmp.{path}", I, How.RATE, over=MS)
     for name, path in METHODS.items()
 ))  # fmt: skip
 TABLES = Tables(SERVER, (*HOST, *VHOST), SESSIONS, TRAFFIC, HITS, CALLS)
 METRICS = gauges(SERVER, HOST, VHOST, SESSIONS, TRAFFIC, HITS, CALLS)
-PORTS = {"media": 20040, "edge": 10040}
-FORMS = {"auto": ("JSON", "XML"), "json": ("JSON",), "xml": ("XML",)}
-DENIED = ": the appliance's address may connect, but not with the role User (<Manager><Allow>)"
-CLOSED = " (STON does so to an address that <Manager><Allow> does not name)"
 
 
 class STONCollector(Collector):
@@ -125,6 +120,9 @@ class STONCollector(Collector):
     removed_vhosts: Literal["keep", "delete"] = option(
         "keep", "keep what is stored of a virtual host or channel that is gone, for its retention, or delete it"
     )
+    use_snmp: Literal["no", "memory", "only"] = option("no", "memory: the machine's memory by SNMP; only: everything")
+    snmp_port: int = option(161, "port of STON's SNMP agent", min=1, max=65535)
+    snmp_community: str = option("public", "community of SNMP v2c", secret=True)
     interval: Seconds = option(Seconds(300), "seconds between two collections", min=1, max=86400)
     align: bool = option(True, "poll just after the interval's boundary and stamp the boundary")
     max_size: Bytes = option(Bytes(16 << 20), "refuse an answer larger than this")
@@ -143,8 +141,11 @@ class STONCollector(Collector):
     @cached_property
     def plans(self) -> tuple[Plans, Plans]:
         """What to read of the server itself, and of virtual hosts and channels, in the units of this server."""
-        memory, time = (MEMORY if self.memory_unit == "KB" else 1.0), (MS if self.time_unit == "0.01ms" else 1e3)
-        tables = TABLES.scaled({"memory.": memory, "load.": self.load_scale}, time)
+        unit, load, time = self.memory_unit, self.load_scale, self.time_unit
+        if self.use_snmp == "only":
+            unit, load, time = "KB", 100.0, "0.01ms"
+        scales = {"memory.": MEMORY if unit == "KB" else 1.0, "load.": load}
+        tables = TABLES.scaled(scales, MS if time == "0.01ms" else 1e3)
         recipes = Recipes(tables, summed=self.statistics == "average")
         return Plans(recipes.of_server), Plans(recipes.of_instance)
 
@@ -168,33 +169,31 @@ class STONCollector(Collector):
 
     async def _statistics(self) -> tuple[Mapping[str, Any], list[list[rows.Row]]]:
         """Return Host, and the rows of each virtual host, of the first form of the statistics that can be read."""
-        failed: CollectError | None = None
-        for form in FORMS[self.format]:
-            body = await self._get(f"{self.statistics}?type={form}")
-            try:
-                return await read(body, lambda vhost: rows.rows(vhost, self.plans[1]))
-            except CollectError as error:
-                failed = failed or error
-        raise failed or CollectError("nothing was asked")
+        if self.use_snmp == "only":
+            host = await self._agent.host()
+            return host, [rows.rows(vhost, self.plans[1]) for vhost in host["VirtualHost"]]
+        pages = [f"{self.statistics}?type={form}" for form in FORMS[self.format]]
+        return await first(pages, self._get, lambda body: read(body, lambda vhost: rows.rows(vhost, self.plans[1])))
 
     async def _memory(self, meta: dict[str, str]) -> float:
         """Return the bytes of the machine's memory, which a Media Server tells apart from its statistics."""
-        if self._total is None:
-            try:
+        try:
+            if self.use_snmp == "memory":
+                return await self._agent.memory()
+            if self.use_snmp == "no" and self._total is None:
                 self._total = hwinfo.memory(await self._get("hwinfo"))
-            except CollectError as error:
-                meta["memory"] = f"its size is not known: {error}"
+        except CollectError as error:
+            meta["memory"] = f"its size is not known: {error}"
         return math.nan if self._total is None else self._total
 
+    @property
+    def _asked(self) -> str:
+        return self.req_host or ("localhost" if self.host.local else self.host.address)
+
+    @property
+    def _agent(self) -> Agent:
+        place = SnmpAgent(self._asked, self.snmp_port, self.snmp_community)
+        return Agent(self.snmp, place, self.server, 5 if self.statistics == "average" else 0)
+
     async def _get(self, what: str) -> bytes:
-        host = self.req_host or ("localhost" if self.host.local else self.host.address)
-        port = self.req_port or PORTS[self.server]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}/monitoring/{what}"
-        try:
-            answer = await self.http.get(url)
-        except CollectError as error:
-            closed = "closed the connection" in str(error) or "connection reset" in str(error)
-            raise CollectError(f"{error}{CLOSED if closed else ''}") from error
-        if answer.status != 200:
-            raise CollectError(f"{url}: status {answer.status} instead of 200{DENIED if answer.status == 401 else ''}")
-        return answer.body
+        return await get(self.http, self._asked, self.req_port or PORTS[self.server], what)

@@ -108,7 +108,9 @@ class _Talk:
     @classmethod
     async def open(cls, agent: SnmpAgent, timeout: float) -> _Talk:
         loop = asyncio.get_running_loop()
-        family, *_, address = (await loop.getaddrinfo(agent.host, agent.port, type=socket.SOCK_DGRAM))[0]
+        found = await loop.getaddrinfo(agent.host, agent.port, type=socket.SOCK_DGRAM)
+        # Of a name with addresses of both kinds: few agents listen on IPv6.
+        family, *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
         transport, answers = await loop.create_datagram_endpoint(
             _Answers, remote_addr=(str(address[0]), agent.port), family=family
         )

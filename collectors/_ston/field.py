@@ -19,6 +19,9 @@ SIZES = ("1k", "2k", "4k", "8k", "16k", "32k", "64k", "128k", "256k", "512k", "1
 CODES = ("none", "hit", "ims_hit", "refresh_hit", "ref_fail_hit", "negative_hit", "redirect_hit", "miss",
          "refresh_miss", "client_refresh_miss", "denied", "error", "rt_hit")  # fmt: skip
 """The codes with which a request is answered."""
+METHODS = {"connect": "NetConnection.Connect", "create_stream": "NetConnection.CreateStream", "play": "NetStream.Play",
+           "close": "NetStream.Close", "delete": "NetStream.Delete", "seek": "NetStream.Seek",
+           "pause": "NetStream.Pause"}  # fmt: skip
 
 
 class How(Enum):

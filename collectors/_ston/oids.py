@@ -17,12 +17,11 @@ Columns = Mapping[str, str]
 ROOTS = {"media": "1.3.6.1.4.1.40001.2", "edge": "1.3.6.1.4.1.40001.1"}
 META = {"Version": "1.3", "Name": "1.4", "State": "1.5", "Uptime": "1.6"}
 TOTAL = {"System.Mem.Total": "2.9"}
-MEMORY = {"System.Mem.Free": "2.11", "System.Mem.STON": "2.12"}
 SYSTEM = {
     **{f"System.CPU.{name}": f"2.{oid}" for name, oid in (
         ("Kernel", 4), ("User", 6), ("Idle", 8), ("ProcKernel", 21), ("ProcUser", 23), ("Nice", 28), ("IOWait", 30),
         ("IRQ", 32), ("SoftIRQ", 34), ("Steal", 36))},
-    **MEMORY,
+    "System.Mem.Free": "2.11", "System.Mem.STON": "2.12",
     **{f"System.SystemLoadAverage.{name}": f"2.{oid}" for name, oid in (("Min1", 24), ("Min5", 25), ("Min15", 26))},
     **{f"System.TCPSocket.{name}": f"2.{oid}" for oid, name in enumerate(
         ("Established", "Timewait", "Orphan", "Alloc", "Mem"), 40)},

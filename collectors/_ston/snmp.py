@@ -48,9 +48,12 @@ class Agent(NamedTuple):
     def root(self) -> str:
         return oids.ROOTS[self.server]
 
-    async def memory(self) -> Tree:
-        """Return System.Mem alone, in KB: what the JSON of a Media oids.Server does not tell."""
-        return tree(await self._read(self._scalars(oids.TOTAL) | self._timed("", oids.MEMORY)))
+    async def memory(self) -> float:
+        """Return the bytes of the machine's memory, which the JSON of a Media Server does not tell."""
+        for value in (await self._read(self._scalars(oids.TOTAL))).values():
+            if isinstance(value, int):
+                return float(value * KIB)
+        raise CollectError(f"{self.place.host}: the SNMP agent does not tell it below {self.root} ({self.server})")
 
     async def host(self) -> Tree:
         """Return everything, as the JSON's Host."""
