@@ -18,7 +18,8 @@ import pytest
 
 import collectors.diskspace
 import collectors.diskusage
-from monitor.collector import Collector, Counter, Metric, Target
+from monitor.batch import Kind
+from monitor.collector import Collector, Counter, Metric, Response, Target
 from monitor.graph.data import Data
 from monitor.graph.model import Graph
 from monitor.options import options_of
@@ -33,13 +34,18 @@ AT_RUN_TIME = {"detailed", "all_names"}
 
 
 class Page:
-    """Serves the case's page."""
+    """Serves the case's page, and what is beside it: a page named as an address ends (`hwinfo`), or none."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     async def text(self, url: str, *, headers: object = None) -> str:
-        return self._text
+        return (self._folder / "page").read_text()
+
+    async def get(self, url: str, *, headers: object = None) -> Response:
+        name = url.rpartition("/")[2]
+        file = self._folder / ("page" if "?" in name else name)
+        return Response(200, {}, file.read_bytes()) if file.exists() else Response(404, {}, b"")
 
 
 class DiskUsage(collectors.diskusage.DiskUsageCollector):
@@ -72,8 +78,7 @@ def made(folder: Path) -> Collector:
     options = json.loads(file.read_text()) if file.exists() else {}
     if cls is DiskSpace:
         options["root"] = folder
-    page = (folder / "page").read_text() if (folder / "page").exists() else ""
-    return cls(Target("web1", "192.0.2.1", "web1"), Page(page), **options)  # type: ignore[arg-type]
+    return cls(Target("web1", "192.0.2.1", "web1"), Page(folder), **options)  # type: ignore[arg-type]
 
 
 def metrics(cls: type) -> dict[str, Metric]:
@@ -89,7 +94,8 @@ def declared(cls: type, name: str) -> Metric | None:
 
 
 def graphs(cls: type[Collector]) -> list[Graph]:
-    return [*cls.graphs, *cls.targets.values()]
+    of_instances = [graph for by_protocol in cls.instance_targets.values() for graph in by_protocol.values()]
+    return [*cls.graphs, *cls.targets.values(), *of_instances]
 
 
 async def outcome(folder: Path) -> str:
@@ -109,7 +115,7 @@ async def outcome(folder: Path) -> str:
             lines.append(f"[{batch.source.instance}]")
         for name, value in batch.values.items():
             metric = declared(type(one), name)
-            lines.append(f"{name} {value!r} {batch.kinds[name]} {metric.unit if metric else '-'}")
+            lines.append(f"{name} {value!r} {batch.kinds.get(name, Kind.GAUGE)} {metric.unit if metric else '-'}")
         lines += [f"meta {name} = {text}" for name, text in batch.meta.items()]
     return "\n".join(lines) + "\n"
 
@@ -174,7 +180,9 @@ def test_graphs_draw_declared_metrics_and_every_metric_is_drawn(path: str) -> No
     cls = CLASSES[path]
     names = set(metrics(cls))
     for graph in graphs(cls):
-        assert set(graph.names()) <= names, graph.name
+        assert {
+            name if name in names else getattr(declared(cls, name), "name", name) for name in graph.names()
+        } <= names
         assert graph.title
         assert all(item.legend for item in graph.items)
         devices = {"*" in name for name in graph.names()}
