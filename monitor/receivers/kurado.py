@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from monitor import __version__
 from monitor.receivers.kurado_hosts import canonical
@@ -108,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._held = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)
         self._transport = transport
         name = transport.get_extra_info("peername")
         self.peer = canonical(name[0].partition("%")[0]) if name else ""
