@@ -12,7 +12,7 @@ from monitor.graph.data import Data
 from monitor.graph.model import Graph
 from monitor.graph.shapes import evaluate
 from monitor.registry import Registry
-from monitor.web.problem import ProblemError, bad, unknown
+from monitor.web.problem import bad, unknown
 
 ALL = "all"
 T = TypeVar("T")
@@ -56,21 +56,24 @@ def of_protocol(offer: Offer[Mapping[str, Graph]], given: str) -> tuple[str, Gra
     `all`, which is also what is meant when none is given, is that of the target's name where there is one.
     """
     wanted = given or offer.protocol or ALL
-    if wanted == ALL and ALL not in offer.drawn and (offer.protocol or len(offer.drawn) == 1):
-        wanted = offer.protocol or next(iter(offer.drawn))
-    if wanted not in offer.drawn:
-        raise wrong_protocol(offer, wanted)
-    return wanted, offer.drawn[wanted]
+    if wanted == ALL and ALL not in offer.drawn and offer.protocol:
+        wanted = offer.protocol
+    allowed = protocols(offer.cls, offer.target)
+    if wanted not in allowed:
+        text = f"expected one of {', '.join(allowed)} for {offer.target}, got {wanted[:40]!r}"
+        raise bad("protocol", text, allowed)
+    found = wanted if wanted in offer.drawn else next(iter(offer.drawn))
+    return found, offer.drawn[found]
 
 
-def protocols(drawn: Mapping[str, Graph]) -> list[str]:
-    """Return the protocols that a target takes, `all` first."""
-    return list(dict.fromkeys((ALL, *filter(None, drawn))))
-
-
-def wrong_protocol(offer: Offer[Mapping[str, Graph]], given: str) -> ProblemError:
-    allowed = protocols(offer.drawn)
-    return bad("protocol", f"expected one of {', '.join(allowed)} for {offer.target}, got {given[:40]!r}", allowed)
+def protocols(cls: type[Collector], target: str) -> list[str]:
+    """Return the protocols that a target takes; one that has a single graph takes `all` and what its name says."""
+    drawn = cls.instance_targets[target]
+    if len(drawn) > 1:
+        return list(drawn)
+    known = {protocol for each in cls.instance_targets.values() for protocol in each}
+    own = [word for word in target.split("_") if word in known]
+    return list(dict.fromkeys((ALL, *filter(None, drawn), *own)))
 
 
 def lines(graph: Graph) -> list[dict[str, str]]:
@@ -89,7 +92,7 @@ def listed(cls: type[Collector]) -> list[dict[str, Any]]:
     found = [_listed("/graph_global", name, graph, []) for name, graph in cls.targets.items()]
     for name, drawn in cls.instance_targets.items():
         first = drawn.get(ALL) or next(iter(drawn.values()))
-        found.append(_listed("/graph_vhost", name, first, protocols(drawn)))
+        found.append(_listed("/graph_vhost", name, first, protocols(cls, name)))
     return found
 
 

@@ -51,7 +51,7 @@ class VhostPages:
         term, protocol = request.query.get("term") or "day", request.query.get("protocol") or ALL
         if term not in TERMS:
             raise bad("term", f"expected one of {', '.join(TERMS)}, got {term[:40]!r}", TERMS)
-        known = dict.fromkeys(one for drawn in cls.instance_targets.values() for one in protocols(drawn))
+        known = dict.fromkeys(one for name in cls.instance_targets for one in protocols(cls, name))
         if protocol not in known:
             raise unknown("protocol", "protocol", protocol, known)
         shown = []
@@ -81,7 +81,7 @@ def drawn_of(cls: type[Collector], found: Instance, protocol: str) -> Iterator[t
     kinds = {name for info in found.infos for name in info.kinds}
     for name, drawn in cls.instance_targets.items():
         graph = drawn.get(protocol)
-        if graph is None and len(drawn) == 1 and (protocol == ALL or protocol in name.split("_")):
+        if graph is None and protocol in protocols(cls, name):
             graph = next(iter(drawn.values()))
         lacks = found.channel and name in cls.whole_targets
         if graph is not None and not lacks and not kinds.isdisjoint(graph.names()):
