@@ -170,8 +170,7 @@ class STONCollector(Collector):
     async def _statistics(self) -> tuple[Mapping[str, Any], list[list[rows.Row]]]:
         """Return Host, and the rows of each virtual host, of the first form of the statistics that can be read."""
         if self.use_snmp == "only":
-            host = await self._agent.host()
-            return host, [rows.rows(vhost, self.plans[1]) for vhost in host["VirtualHost"]]
+            return await self._agent.read(lambda vhost: rows.rows(vhost, self.plans[1]))
         pages = [f"{self.statistics}?type={form}" for form in FORMS[self.format]]
         return await first(pages, self._get, lambda body: read(body, lambda vhost: rows.rows(vhost, self.plans[1])))
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from snmp_agent import GET, Agent, Value
+from ston_server import Edge, Media, serving
 
 from collectors._ston import oids
 from collectors._ston.snmp import Agent as Ston
 from collectors._ston.snmp import of_channel
-from monitor.collector import CollectError, SnmpAgent
+from collectors.ston import STONCollector
+from monitor.collector import CollectError, SnmpAgent, Target
+from monitor.http import HttpClient
 from monitor.snmp import SnmpClient
 
 MEDIA, EDGE = "1.3.6.1.4.1.40001.2", "1.3.6.1.4.1.40001.1"
@@ -208,3 +212,188 @@ async def test_another_agent_is_not_taken_for_stons(agent: Agent) -> None:
 )
 def test_a_channels_own_name_is_found(name: str, vhost: str, own: str) -> None:
     assert of_channel(name, vhost) == own
+
+
+PROTOCOLS = {"Http": "10", "Hls": "11", "MpegDash": "12", "Rtmp": "20"}
+HITS = (
+    "HIT", "IMS_HIT", "REFRESH_HIT", "REF_FAIL_HIT", "NEGATIVE_HIT", "MISS", "REFRESH_MISS", "CLIENT_REFRESH_MISS",
+    "DENIED", "ERROR", "REDIRECT_HIT",
+)  # fmt: skip
+CALLS = {"Connect": 20, "CreateStream": 21, "Play": 30, "Close": 31, "Delete": 32, "Seek": 33, "Pause": 34}
+
+
+def of_row(tree: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """Yield the objects of a virtual host or channel, by the manual's tables."""
+    if "Memory" in tree:
+        yield "10.1", tree["Memory"] // 1024
+        for n, size in enumerate(tree["Disk"]["Distribution"].values(), 10):
+            yield f"10.{n}", size
+    for side, at in ("Origin", "11.10"), ("Client", "11.11"):
+        for protocol, below in {"All": at, **{x: f"{at}.{n}" for x, n in PROTOCOLS.items()}}.items():
+            for n, what in enumerate(("Inbound", "Outbound", "Session", "ActiveSession"), 1):
+                yield f"{below}.{n}", tree[f"{protocol}{side}{what}"]
+        for protocol, traffic in tree[f"{side}Traffics"].items():
+            below = f"{at}.{PROTOCOLS[protocol]}"
+            yield f"{below}.14", traffic["ReqCount"]
+            yield f"{below}.15", traffic["ReqCountSum"]
+            for n, code in enumerate(HITS if side == "Client" else (), 1):
+                yield f"{below}.7.{n}", traffic["RequestHit"][f"TCP_{code}"]
+                yield f"{below}.8.{n}", traffic["RequestHitSum"][f"TCP_{code}"]
+            for name, base in {"2xx": 20, "3xx": 30, "4xx": 40, "5xx": 50, "Total": 80}.items():
+                for n, what in enumerate(("Count", "Completed", "TimeRes", "TimeComplete", "CountSum", "CompletedSum")):
+                    if protocol != "Rtmp":
+                        yield f"{below}.{base + n}", traffic["Response"][f"Res{name}"][what]
+            for method, base in CALLS.items() if protocol == "Rtmp" else ():
+                call = {**traffic["NetConnection"], **traffic["NetStream"]}[method]
+                yield f"{below}.{base}.1", call["Success"]
+                yield f"{below}.{base}.3", call["Fail"]
+                yield f"{below}.{base}.5", call["TimeRes"]
+
+
+def of_server(host: dict[str, Any], *, draft: bool) -> dict[str, Value]:
+    """Return all objects of a Media Server, in the draft's layout or the shipped one."""
+    system = host["System"]
+    cpu = ("Kernel", 4), ("User", 6), ("Idle", 8), ("ProcKernel", 21), ("ProcUser", 23), ("Nice", 28), ("IOWait", 30), \
+          ("IRQ", 32), ("SoftIRQ", 34), ("Steal", 36)  # fmt: skip
+    sockets = ("Total", "Established", "Accepted", "Closed")
+    timed: dict[str, int] = {
+        **{f"2.{n}": system["CPU"][name] for name, n in cpu},
+        "2.11": system["Mem"]["Free"], "2.12": system["Mem"]["STON"],
+        **{f"2.{n}": system["SystemLoadAverage"][name] for n, name in ((24, "Min1"), (25, "Min5"), (26, "Min15"))},
+        **{f"2.{n}": system["TCPSocket"][name]
+           for n, name in enumerate(("Established", "Timewait", "Orphan", "Alloc", "Mem"), 40)},
+        "3.5": system["EQ"], "3.6": system["RQ"], "3.7": system["WaitingFiles2Write"],
+        **{f"3.{n}": system["ServerSocket"][name] for n, name in enumerate(sockets, 10)},
+        **{f"3.{n}": system["ClientSocket"][name.replace("Accepted", "Connected")]
+           for n, name in enumerate(sockets, 20)},
+        "3.30": system["ServiceAccess"]["Allow"], "3.31": system["ServiceAccess"]["Deny"],
+        **{f"4.1.{name}": value for name, value in of_row({**host, "OriginTraffics": {}, "ClientTraffics": {}})},
+    }  # fmt: skip
+    found: dict[str, Value] = {f"{name}.5": value for name, value in timed.items()}
+    found |= {"1.3": host["Version"], "1.4": host["Name"], "1.5": host["State"], "1.6": host["Uptime"], "2.9": 32 << 20}
+    for index, vhost in enumerate(host["VirtualHost"], 1):
+        facts = {"2": vhost["Name"], "3": "Healthy", "4": vhost["Uptime"]}
+        if not draft:
+            found |= {f"4.3.1.{name}.{index}": value for name, value in facts.items()}
+            found |= {f"4.3.1.{name}.5.{index}": value for name, value in of_row(vhost)}
+            continue
+        found |= {f"4.3.{index}0000.{name}": value for name, value in {**facts, "5": vhost["Type"].upper()}.items()}
+        found |= {f"4.3.{index}0000.{name}.5": value for name, value in of_row(vhost)}
+        for n, channel in enumerate(vhost.get("Channel", ()), index * 10000 + 1):
+            facts = {"2": vhost["Name"] + channel["Name"], "3": "Healthy", "4": channel["Uptime"], "5": "LIVE"}
+            found |= {f"4.3.{n}.{name}": value for name, value in facts.items()}
+            found |= {f"4.3.{n}.{name}.5": value for name, value in of_row(channel)}
+    return sketch(found)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[HttpClient]:
+    client = HttpClient()
+    await client.open()
+    yield client
+    await client.close()
+
+
+def collector(http: HttpClient, url: str, agent: Agent, **options: Any) -> STONCollector:
+    """Return a collector of a server with both ways; both on ports of their own."""
+    port = int(url.rpartition(":")[2].strip("/"))
+    target = Target("ston1", "127.0.0.1", "ston1")
+    return STONCollector(
+        target, http.bound(), snmp=SnmpClient(), req_port=port, snmp_port=agent.port, **options
+    )  # fmt: skip
+
+
+async def values(one: STONCollector) -> dict[str, dict[str, float]]:
+    batches = await one.run(0)
+    assert {kind for batch in batches for kind in batch.kinds.values()} <= {"gauge"}
+    return {batch.source.instance: batch.values for batch in batches}
+
+
+@pytest.mark.parametrize("draft", [True, False], ids=["draft", "shipped"])
+async def test_a_server_gives_the_same_series_and_values_either_way(
+    draft: bool, agent: Agent, http: HttpClient
+) -> None:
+    channels = {"/myLiveStream": 1, "/생방송": 2} if draft else {}
+    server = Media({"www.example.com": [], "www.example.com/bar": list(channels), "/트립": []})
+    agent.serve(of_server(server.tree()["Host"], draft=draft))
+    async with serving(server):
+        by_json = await values(collector(http, server.url, agent))
+        asked = len(server.asked)
+        by_snmp = await values(collector(http, server.url, agent, use_snmp="only", memory_unit="bytes", load_scale=7))
+    assert len(server.asked) == asked
+    assert list(by_snmp) and by_snmp.keys() == by_json.keys()
+    assert len(by_json) == 4 + len(channels)
+    for instance, told in by_json.items():
+        found = by_snmp[instance]
+        lacks = told.keys() - found.keys()
+        # The agent has neither the code NONE nor URLs rewritten.
+        assert {name for name in lacks if not name.endswith(".hit.none")} <= {"urlrewrite"}
+        assert found.keys() <= told.keys()
+        for name, value in found.items():
+            if name.endswith(".lookups"):
+                value += told[name.replace("lookups", "hit.none")]
+            near = pytest.approx(told[name], rel=1e-9, abs=4096 if name == "memory" else 1e-9)
+            assert value == near, f"{instance} {name}"
+    assert len(by_snmp["www.example.com"]) > 200
+
+
+async def test_the_memory_alone_is_asked_for_beside_the_json(agent: Agent, http: HttpClient) -> None:
+    server = Media({"www.example.com": []})
+    async with serving(server):
+        plain = await values(collector(http, server.url, agent))
+        more = await values(collector(http, server.url, agent, use_snmp="memory"))
+    assert plain[""]["memory.total"] == 32 << 30
+    assert more[""]["memory.total"] == 32768000 * 1024
+    assert {**more[""], "memory.total": 0} == {**plain[""], "memory.total": 0}
+    assert [what.partition("?")[0].rpartition("/")[2] for what in server.asked] == ["average", "hwinfo", "average"]
+
+
+async def test_an_agent_that_does_not_answer_costs_the_memory_only(agent: Agent, http: HttpClient) -> None:
+    server = Media({"www.example.com": []})
+    async with serving(server):
+        one = collector(http, server.url, agent, use_snmp="memory", snmp_community="s3cret")
+        one.snmp = SnmpClient(timeout=0.3)
+        batches = {batch.source.instance: batch for batch in await one.run(0)}
+    assert math.isnan(batches[""].values["memory.total"])
+    assert "memory.free" in batches[""].values
+    assert batches[""].meta["memory"].startswith("its size is not known: no answer from snmp://127.0.0.1:")
+    assert "s3cret" not in batches[""].meta["memory"]
+
+
+async def test_without_http_an_agent_that_does_not_answer_is_a_failure(agent: Agent, http: HttpClient) -> None:
+    one = collector(http, "http://127.0.0.1:1", agent, use_snmp="only", snmp_community="wrong")
+    one.snmp = SnmpClient(timeout=0.3)
+    with pytest.raises(CollectError, match=r"^no answer from snmp://127\.0\.0\.1:\d+ to 3 requests"):
+        await one.run(0)
+
+
+async def test_an_edge_server_gives_the_same_series_either_way(agent: Agent, http: HttpClient) -> None:
+    server = Edge({"image.example.com": []})
+    (vhost,) = server.tree()["Host"]["VirtualHost"]
+    (entry,) = vhost["ClientTraffic"]["Traffic"]
+    objects: dict[str, Value] = {"10.1": vhost["Memory"] // 1024}
+    for side, at, traffic in ("Origin", "11.10", vhost["OriginTraffic"]), ("Client", "11.11", entry):
+        for n, what in enumerate(("Inbound", "Outbound", "Session", "ActiveSession"), 1):
+            objects[f"{at}.{n}"] = vhost[f"{side}{what}"]
+        objects |= {f"{at}.10.8": traffic["HttpReqCount"], f"{at}.10.9": traffic["HttpReqCountSum"]}
+        for name, base in {"Total": 10, "2xx": 20, "3xx": 30, "4xx": 40, "5xx": 50}.items():
+            for n, what in enumerate(("Count", "Completed", "TimeRes", "TimeComplete", "CountSum", "CompletedSum")):
+                objects[f"{at}.10.{base + n}"] = traffic["Response"][f"Res{name}"][what]
+    for n, code in enumerate(HITS, 1):
+        objects |= {f"11.11.13.{n}": entry["RequestHit"][f"TCP_{code}"]}
+        objects |= {f"11.11.14.{n}": entry["RequestHitSum"][f"TCP_{code}"]}
+    agent.serve({
+        f"{EDGE}.1.5": "Healthy", f"{EDGE}.2.9": 8106168, f"{EDGE}.4.3.1.2.4": vhost["Name"],
+        f"{EDGE}.4.3.1.4.4": vhost["Uptime"], **{f"{EDGE}.4.3.1.{name}.5.4": value for name, value in objects.items()},
+    })  # fmt: skip
+    async with serving(server):
+        by_json = (await values(collector(http, server.url, agent, server="edge")))[vhost["Name"]]
+        by_snmp = (await values(collector(http, server.url, agent, server="edge", use_snmp="only")))[vhost["Name"]]
+    lacks = {name.partition(".")[0] for name in by_json.keys() - by_snmp.keys() if not name.endswith(".hit.none")}
+    assert lacks <= {"files"}
+    assert by_snmp.keys() <= by_json.keys()
+    for name, value in by_snmp.items():
+        if name.endswith(".lookups"):
+            value += by_json[name.replace("lookups", "hit.none")]
+        assert value == pytest.approx(by_json[name], rel=1e-9, abs=1024 if name == "memory" else 1e-9), name
+    assert len(by_snmp) > 40

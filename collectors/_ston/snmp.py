@@ -8,12 +8,13 @@ one is removed: names are read each time, and nothing is remembered of an index.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from collectors._ston import oids
 from monitor.collector import CollectError, Snmp, SnmpAgent, SnmpValue
 
+Made = TypeVar("Made")
 Tree = dict[str, Any]
 Fields = dict[str, SnmpValue]
 """By their paths in the tree; what the agent does not have is left out."""
@@ -54,6 +55,15 @@ class Agent(NamedTuple):
             if isinstance(value, int):
                 return float(value * KIB)
         raise CollectError(f"{self.place.host}: the SNMP agent does not tell it below {self.root} ({self.server})")
+
+    async def read(self, made: Callable[[Tree], Made]) -> tuple[Tree, list[Made]]:
+        """Return everything as the JSON's Host, and what is made of each virtual host."""
+        host = await self.host()
+        found = []
+        for vhost in host["VirtualHost"]:
+            found.append(made(vhost))
+            await asyncio.sleep(0)
+        return host, found
 
     async def host(self) -> Tree:
         """Return everything, as the JSON's Host."""
