@@ -228,6 +228,21 @@ async def test_a_page_shows_what_is_wrong_with_a_file_in_place_of_its_graph(tmp_
         assert "other.graph" in (await page(client, "/server", address="shop1")).text
 
 
+async def test_a_graph_of_steps_that_do_not_fit_each_other_is_400_and_says_why(tmp_path: Path) -> None:
+    far = (
+        "DEF:a=01:n:AVERAGE:step=9960:start=end-999d\nDEF:b=01:n:AVERAGE:step=10020:start=end-999d\n"
+        "CDEF:c=a,b,+\nLINE1:c#ff0000\n"
+    )
+    text = graphs_at(tmp_path, {"loadavg/far.graph": far}) + "[retention]\npreset = none\ncollected = 1000d\n"
+    async with serving(tmp_path, text) as (client, parts):
+        parts.store.keep(parts.config.retention_classes)
+        drawn(parts)
+        query = {"address": OWN, "plugin_identifier": "loadavg", "graph": "far"}
+        answer = await client.get("/graph", params=query)
+        assert answer.status == 400
+        assert "expected at most 500000 values" in (await answer.json())["detail"]
+
+
 async def test_a_reload_draws_the_file_as_it_is_then(tmp_path: Path) -> None:
     text = graphs_at(tmp_path, {"loadavg/mine.graph": LOAD})
     async with serving(tmp_path, text) as (client, parts):

@@ -22,6 +22,7 @@ SLICE = 100
 """So many hosts, and four times as many series, are dealt with before others get their turn."""
 LATEST_SLICE = 50
 """So many sources are asked for at once."""
+GRAPHS_SLICE = 20
 MAX_KEY = 2000
 CFS = ("AVERAGE", "MIN", "MAX", "LAST")
 
@@ -132,19 +133,23 @@ class Api:
         config = self.services.config
 
         async def items() -> AsyncIterator[list[Any]]:
-            for part in by_weight(found, 4 * SLICE):
-                yield [
-                    {
-                        "host": info.source.host,
-                        "collector": info.source.collector,
-                        "instance": info.source.instance,
-                        "graph": graph.name,
-                        "title": graph.title,
-                        "url": catalogue.url(info.source, graph),
-                    }
-                    for info in part
-                    for graph in catalogue.graphs(config, info.source, info.kinds)
-                ]
+            for info in found:
+                made: list[Any] = []
+                for graph in catalogue.graphs(config, info.source, info.kinds):
+                    made.append(
+                        {
+                            "host": info.source.host,
+                            "collector": info.source.collector,
+                            "instance": info.source.instance,
+                            "graph": graph.name,
+                            "title": graph.title,
+                            "url": catalogue.url(info.source, graph),
+                        }
+                    )
+                    if len(made) == GRAPHS_SLICE:
+                        yield made
+                        made = []
+                yield made
 
         return await listing(request, "graphs", items())
 

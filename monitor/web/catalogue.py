@@ -23,22 +23,26 @@ def graphs(config: Config, source: Source, names: Iterable[str]) -> Iterator[Gra
     A graph that none of these series is in (they are not collected here) is left out.
     """
     names = set(names)
+    pushed = config.registry.by_path(source.collector) is None
     shown: set[str] = set()
     for graph in of_collector(config, source):
-        there = without_kinds(graph, names)
-        if of_devices(graph):
-            found = [bind(graph, device) for device in devices(graph, there)]
-        else:
-            wanted = set(graph.names())
-            found = [] if wanted and wanted.isdisjoint(there) else [graph]
-        for one in found:
-            shown.add(one.name)
-            own = [read for read in one.reads() if read.source is None]
-            shown.update(name for read in own for name in (read.name, f"{read.name}.{read.kind}"))
-        yield from found
-    if config.registry.by_path(source.collector) is None:
+        for one in bound(graph, without_kinds(graph, names)):
+            if pushed:
+                own = (read for read in one.reads() if read.source is None)
+                shown |= {one.name, *(name for read in own for name in (read.name, f"{read.name}.{read.kind}"))}
+            yield one
+    if pushed:
         rest = sorted(name for name in names - shown if ANY not in name)
         yield from map(of_series, rest[:PUSHED_GRAPHS])
+
+
+def bound(graph: Graph, names: set[str]) -> Iterator[Graph]:
+    """Yield what becomes of a graph where there are series of these names: one per device, itself, or nothing."""
+    wanted = set(graph.names())
+    if any(ANY in name for name in wanted):
+        yield from (bind(graph, device) for device in devices(graph, names))
+    elif not wanted or not wanted.isdisjoint(names):
+        yield graph
 
 
 def of_collector(config: Config, source: Source) -> Sequence[Graph]:

@@ -88,7 +88,8 @@ class Drawer:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def forget(self) -> None:
-        """Forget what is kept: the graphs may be others."""
+        """Forget what is kept and what is being drawn: the graphs may be others."""
+        self._running.clear()
         self._kept.clear()
         self._bytes = 0
 
@@ -112,6 +113,8 @@ class Drawer:
         return await asyncio.shield(running)
 
     def _keep(self, digest: bytes, done: asyncio.Future[Picture]) -> None:
+        if self._running.get(digest) is not done:
+            return
         del self._running[digest]
         if done.cancelled() or done.exception() is not None:
             return

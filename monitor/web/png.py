@@ -155,6 +155,8 @@ class Pictures:
             picture = await self.drawer.draw(drawing)
         except SizeError as error:
             raise bad(error.parameter, str(error)) from None
+        except ValueError as error:
+            raise bad("graph", f"{graph.name[:100]!r} cannot be drawn: {error}") from None
         headers["ETag"] = f'"{picture.etag}"'
         if any(tag.value in (picture.etag, "*") for tag in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
