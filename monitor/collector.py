@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from monitor.batch import Batch, Kind, Source
 from monitor.graph.expr import Expr, expr
 from monitor.graph.model import Area, Graph, Item, Line, Stack
+from monitor.graph.straight import Straight
 from monitor.metric import Counter, Gauge, Metric, WrappingCounter
 from monitor.options import Bytes, Seconds, option, set_options
 
@@ -49,6 +50,7 @@ __all__ = [
     "SnmpAgent",
     "SnmpValue",
     "Stack",
+    "Straight",
     "Target",
     "WrappingCounter",
     "expr",
@@ -134,8 +136,12 @@ class Collector:
 
     None where this class stands in for no such plugin.
     """
+    pushed: ClassVar[bool] = False
+    """Nothing is collected: the class only declares what is pushed under its path word."""
     graphs: ClassVar[tuple[Graph, ...]] = ()
     """What the host's page and /graph show."""
+    groups: ClassVar[Mapping[str, str]] = {}
+    """Titles of the groups that some of the `graphs` stand in, by graph; `*` is the device."""
     targets: ClassVar[Mapping[str, Graph]] = {}
     """What /graph_global?target= draws: of several hosts together, after their series are summed by name."""
     instance_targets: ClassVar[Mapping[str, Mapping[str, Graph]]] = {}

@@ -139,6 +139,8 @@ async def test_a_case_gives_what_is_expected(folder: Path, golden: bool) -> None
 
 @pytest.mark.parametrize("path", CLASSES)
 def test_a_collector_has_cases_for_the_good_the_garbled_and_the_empty(path: str) -> None:
+    if CLASSES[path].pushed:
+        return
     names = {folder.name for folder in FOLDERS if folder.parent.name == path}
     assert {"ok", "garbage", "empty"} <= names
     for bad in ("garbage", "empty"):
@@ -148,6 +150,8 @@ def test_a_collector_has_cases_for_the_good_the_garbled_and_the_empty(path: str)
 @pytest.mark.parametrize("path", CLASSES)
 def test_every_declared_metric_is_published_in_a_case_and_nothing_undeclared_is(path: str) -> None:
     cls = CLASSES[path]
+    if cls.pushed:
+        return
     seen = set()
     for case, (name, _, kind, unit) in expected(path):
         metric = declared(cls, name)
