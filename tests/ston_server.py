@@ -193,7 +193,8 @@ class Media(Server):
             for group, methods in NET.items():
                 made[group] = {
                     method: {"Success": number(str(self.window), name, method, most=20),
-                             "Fail": number(name, method, most=3), "TimeRes": number(name, method, "TimeRes", most=9000)}
+                             "Fail": number(name, method, most=3),
+                             "TimeRes": number(name, method, "TimeRes", most=9000)}
                     for method in methods
                 }  # fmt: skip
         else:

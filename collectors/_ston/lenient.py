@@ -38,8 +38,8 @@ def forgiving(text: str) -> Any:
     at, end = 0, len(text.rstrip())
     while at < end:
         found = TOKEN.match(text, at)
-        if found is None:
-            raise CollectError(f"expected JSON, got {text[at : at + 80]!r} at character {at}")
+        if found is None:  # the last text has no end
+            break
         at = found.end()
         string, brace, word = found.groups()
         name, inside = stack[-1]
@@ -75,7 +75,7 @@ def forgiving(text: str) -> Any:
             if len(stack) > DEEPEST:
                 raise CollectError(f"expected JSON of at most {DEEPEST} levels")
         key = None
-    if len(stack) > 1 or key is not None:
+    if at < end or len(stack) > 1 or key is not None:
         raise CollectError(f"expected JSON to its end, got only a part, which ends in {text[-80:]!r}")
     return root["root"]
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
-from ston_server import Edge, Media, Server  # noqa: E402
+from ston_server import Edge, Media, Server
 
-from collectors.ston import STONCollector  # noqa: E402
-from monitor.collector import Response, Target  # noqa: E402
+from collectors.ston import STONCollector
+from monitor.collector import Response, Target
 
 
 class Answers:
