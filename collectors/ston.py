@@ -1,6 +1,7 @@
 """STON Media Server and STON Edge Server, from their statistics (`/monitoring/average`), every five minutes.
 
     <Manager Port="20040"><Allow Role="User">the appliance's address</Allow></Manager>
+    <SNMP Port="161" Status="Active"><Allow>the appliance's address</Allow></SNMP>     (only for use_snmp)
 
 An instance is the server itself (''), a virtual host (its name) or a channel (both names: 'www.example.com/bar/live').
 The tables below are the mapping: D are fields as documented, I what is inferred. {X} is the protocol, {S} the side.
