@@ -284,7 +284,8 @@ class PostgreSQLHandler(Store):
         failing = False
         while True:
             try:
-                await work()
+                if not self.paused():
+                    await work()
                 if failing:
                     log.info(f"store.{name}_recovered")
                 failing = False

@@ -27,6 +27,7 @@ from monitor.liveness import Liveness
 from monitor.naming import Paths
 from monitor.options import options_of
 from monitor.outlet import Outlet
+from monitor.pause import Pause
 from monitor.pipeline import Pipeline
 from monitor.prime import Prime
 from monitor.query import Query
@@ -34,6 +35,7 @@ from monitor.rates import Rates
 from monitor.receivers.kurado import KuradoReceiver
 from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.receivers.kurado_redis import KuradoRedis
+from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
 from monitor.settings import Address, Settings
@@ -170,7 +172,9 @@ class Appliance:
         self.lag.start()
         stack.callback(self.lag.stop)
         await self._open_journal(stack)
+        self.pause = Pause(config.data_dir)
         self.store = _store(config, self.naming)
+        self.store.paused = lambda: self.pause.on
         stack.push_async_callback(self.store.close)
         try:
             await self.store.open()
@@ -178,7 +182,14 @@ class Appliance:
             raise _unavailable(error) from None
         self.prime.start()
         stack.push_async_callback(self.prime.close)
-        self.liveness = Liveness(self.store, expected=self._pushed)
+        self.redis_meta = RedisMeta(config.kurado.redis_meta) if config.kurado.redis_meta else None
+        if self.redis_meta is not None:
+            self.redis_meta.start()
+            stack.push_async_callback(self.redis_meta.close)
+        self.liveness = Liveness(
+            self.store, expected=self._pushed, paused=lambda: self.pause.on,
+            mirrors=[self.redis_meta.tell] if self.redis_meta else [],
+        )  # fmt: skip
         await self.liveness.open()
         stack.push_async_callback(self.liveness.close)
         await self._open_outlets(stack)
@@ -237,8 +248,8 @@ class Appliance:
     async def _open_outlets(self, stack: AsyncExitStack) -> None:
         specs = self.config.handlers
         await self.journal.keep_cursors([spec.name for spec in specs])
-        self.outlets = [Outlet(self.store, self.journal, opened=True)]
-        self.outlets += [Outlet(self._handler(spec), self.journal) for spec in specs]
+        self.outlets = [Outlet(self.store, self.journal, opened=True, pause=self.pause)]
+        self.outlets += [Outlet(self._handler(spec), self.journal, pause=self.pause) for spec in specs]
         for outlet in self.outlets:
             await outlet.start()
         stack.push_async_callback(self._drain)
@@ -337,7 +348,9 @@ class Appliance:
         changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
         ended = [outlet for outlet in self.outlets if outlet.name in changed]
         await asyncio.gather(*(outlet.drain(GRACE) for outlet in ended))
-        started = [Outlet(self._handler(spec), self.journal) for spec in after if spec.name in changed]
+        started = [
+            Outlet(self._handler(spec), self.journal, pause=self.pause) for spec in after if spec.name in changed
+        ]
         await self.journal.keep_cursors(list(new))
         self.outlets[:] = [outlet for outlet in self.outlets if outlet not in ended] + started
         for outlet in started:

@@ -23,7 +23,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -182,6 +182,8 @@ class Store(Handler):
     history = History()
     sizes = NO_SIZES
     """Bytes on the disk, by class and by tier: `rows`, `packed` or a step such as `5m`."""
+    paused: Callable[[], bool] = staticmethod(lambda: False)
+    """Tells whether what it does by itself (packing, consolidating, dropping) has to wait."""
 
     def keep(self, retention: Retention) -> None:
         """Keep this from now on; before `open` or at any time after it."""

@@ -14,10 +14,13 @@ from monitor import __version__
 from monitor.handler import Store
 from monitor.journal import JournalStats
 from monitor.lag import Lag
+from monitor.liveness import Liveness
 from monitor.outlet import Outlet
+from monitor.pause import Pause
 from monitor.pipeline import PipelineStats
 from monitor.query import Stats as QueryStats
 from monitor.rates import RateStats
+from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, JobKey
 
 Labels = tuple[str, ...]
@@ -52,6 +55,12 @@ class Parts(Protocol):
     def store(self) -> Store: ...
     @property
     def lag(self) -> Lag: ...
+    @property
+    def liveness(self) -> Liveness: ...
+    @property
+    def pause(self) -> Pause: ...
+    @property
+    def redis_meta(self) -> RedisMeta | None: ...
 
 
 class PushCounts(Protocol):
@@ -97,6 +106,7 @@ class Metrics:
         yield from self._outlets()
         yield from self._way()
         yield from self._history()
+        yield from self._heard()
         yield from self._web()
 
     def _jobs(self) -> Iterator[Metric]:
@@ -187,6 +197,26 @@ class Metrics:
         yield counter("monitor_history_cells_bytes", "Bytes of these.", value=done.cells_bytes)
         yield counter("monitor_history_rebuilt", "Days of sources made again for late rows.", value=done.rebuilt)
         yield counter("monitor_history_seconds", "Time spent on it.", value=done.seconds)
+
+    def _heard(self) -> Iterator[Metric]:
+        live, pause = self.parts.liveness, self.parts.pause
+        facts = live.facts
+        yield counter("monitor_liveness_reports", "Reports of plugins that agents pushed.", value=live.stats.reports)
+        yield counter("monitor_liveness_refused", "Reports and texts without room or fit name.", value=facts.refused)
+        yield counter("monitor_liveness_cut", "Texts that were shortened.", value=facts.cut)
+        yield counter("monitor_liveness_written", "Plugins of hosts written to the store.", value=live.stats.written)
+        yield counter("monitor_liveness_failed_writes", "Writes that failed.", value=live.stats.failed)
+        yield gauge("monitor_liveness_waiting", "Plugins of hosts that are not written yet.", value=live.waiting)
+        yield gauge("monitor_liveness_hosts", "Hosts that agents pushed for.", value=len(facts.hosts))
+        yield gauge("monitor_liveness_characters", "Size of what is remembered of them.", value=facts.characters)
+        if (copy := self.parts.redis_meta) is not None:
+            yield counter("monitor_redis_meta_written", "Reports copied into Redis.", value=copy.stats.written)
+            yield counter("monitor_redis_meta_failed", "Writes to Redis that failed.", value=copy.stats.failed)
+            yield counter("monitor_redis_meta_refused", "Reports not copied whole.", value=copy.stats.refused)
+            yield counter("monitor_redis_meta_dropped", "Reports given up: too many waited.", value=copy.stats.dropped)
+            yield gauge("monitor_redis_meta_waiting", "Reports that wait.", value=copy.waiting)
+        yield gauge("monitor_pause_seconds_left", "How long storing still waits for maintenance.", value=pause.left())
+        yield counter("monitor_pauses", "Maintenance pauses.", value=pause.count)
 
     def _web(self) -> Iterator[Metric]:
         push, draw = self.web.push, self.web.draw

@@ -15,6 +15,7 @@ from typing import Protocol
 from monitor.batch import Block, Cursor
 from monitor.handler import Handler, Refused, Store
 from monitor.merge import halves, merge
+from monitor.pause import Pause
 from monitor.retry import DEFECTS, Failures, Pauses, Retry, Stopped, describe
 from monitor.task import begin
 
@@ -79,7 +80,8 @@ class _Pending:
 class Outlet:
     """Delivers the journal to one handler, at the handler's own pace.
 
-    `opened` says that somebody else opens and closes the handler, as for a store that queries use too.
+    `opened` says that somebody else opens and closes the handler, as for a store that queries use too. During a pause
+    nothing is written.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Outlet:
         journal: Journal,
         *,
         opened: bool = False,
+        pause: Pause | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
@@ -101,6 +104,7 @@ class Outlet:
         self.stats = Stats()
         self._journal = journal
         self._opened = opened
+        self._pause = pause
         self._clock = clock
         self._retry = Retry(
             log, "outlet", handler.name, self.stats, timeout=handler.timeout, clock=clock, sleep=sleep,
@@ -260,12 +264,21 @@ class Outlet:
             self._cursor = max(after, start)
         return groups
 
+    async def _held(self) -> None:
+        """Wait for the end of a pause; at the end of the process the journal keeps what waited for it."""
+        while self._pause is not None and self._pause.on:
+            if self._retry.stopping:
+                self.stats.last_error = "paused"
+                raise Stopped
+            await self._retry.unless_stopped(self._pause.over())
+
     async def _deliver(self) -> None:
         """Write what was gathered and move the cursor behind it."""
         defects = 0
 
         async def write() -> Sequence[Refused]:
             nonlocal defects
+            await self._held()
             try:
                 if defects < self._defects_before_parting:
                     return await self._write(*self._together())

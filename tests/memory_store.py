@@ -30,6 +30,7 @@ class MemoryStore(Store):
         self._reading = 0
         self._cursor: Cursor | None = None
         self._sources: dict[Source, SourceInfo] = {}
+        self._hosts: dict[str, set[Source]] = {}
         self._rows: dict[Source, dict[tuple[float, float], dict[str, float]]] = {}
         self._heard: dict[tuple[str, str], Heard] = {}
 
@@ -56,6 +57,7 @@ class MemoryStore(Store):
         row = self._rows.setdefault(source, {}).setdefault((time, since), {})
         row.update({name: value for name, value in values.items() if name not in row})
         before = self._sources.get(source)
+        self._hosts.setdefault(source.host, set()).add(source)
         self._sources[source] = SourceInfo(
             source,
             interval,
@@ -74,7 +76,7 @@ class MemoryStore(Store):
         asked = (host, collector, instance)
         return [
             self._sources[source]
-            for source in sorted(self._sources)
+            for source in sorted(self._sources if host is None else self._hosts.get(host, ()))
             if all(word is None or word == part for word, part in zip(asked, source, strict=True))
         ]
 

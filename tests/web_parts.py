@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ from monitor.collector import Collector
 from monitor.config import Config, load
 from monitor.journal import Journal
 from monitor.lag import Lag
+from monitor.liveness import Liveness
 from monitor.outlet import Outlet
+from monitor.pause import Pause
 from monitor.pipeline import Pipeline
 from monitor.query import Query
 from monitor.rates import Rates
+from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, Runner
 from monitor.web import Services, make_app
 
@@ -58,7 +61,10 @@ class Parts:
         self.rates = Rates()
         self.pipeline = Pipeline(self.rates, self.journal, clock=clock, max_names=config.push.names)
         self.store = MemoryStore()
-        self.outlet = Outlet(self.store, self.journal, opened=True)
+        self.redis_meta: RedisMeta | None = None
+        self.pause = Pause(directory, clock=clock)
+        self.liveness = Liveness(self.store, expected=self._expected, clock=clock)
+        self.outlet = Outlet(self.store, self.journal, opened=True, pause=self.pause)
         self.store.flush_interval = 0  # type: ignore[assignment]
         self.outlets = [self.outlet]
         self.query = Query(self.store, unit=self._unit, clock=clock)
@@ -69,6 +75,10 @@ class Parts:
         for spec in config.inventory.jobs:
             job = Job(spec.target, spec.cls(spec.target, _NoHttp(), section=spec.section, **spec.options))
             self.runner.jobs[job.key] = job
+
+    def _expected(self, host: str) -> Sequence[str] | None:
+        spec = self.config.inventory.hosts.get(host)
+        return spec.pushed if spec else None
 
     def _unit(self, source: Source, name: str) -> str:
         return self.services.unit(source, name)

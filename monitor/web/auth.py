@@ -1,7 +1,7 @@
 """Who gets in: HTTP Basic and Bearer, roles, and what keeps other sites and guessers out.
 
-- A user of [auth] with the role `read` may GET, `push` may POST pushes, `admin` may do both. /healthz and /readyz
-  are open to all. `allow_anonymous` is the role of who gives no password or token.
+- A user of [auth] with the role `read` may GET, `push` may POST pushes, `admin` may do both and pause storing. /healthz
+  and /readyz are open to all. `allow_anonymous` is the role of who gives no password or token.
 - On loopback without users nothing is needed. So that no web site can reach the appliance through a visitor's browser
   under a name that it points to 127.0.0.1, the Host header must then be `localhost` or an IP address; behind a reverse
   proxy set up users.
@@ -34,12 +34,12 @@ from monitor.web.services import Services
 
 log = logging.getLogger("monitor.auth")
 
-Right = Literal["read", "push"]
+Right = Literal["read", "push", "pause"]
 RIGHTS: Mapping[str, frozenset[Right]] = {
     "none": frozenset(),
     "read": frozenset({"read"}),
     "push": frozenset({"push"}),
-    "admin": frozenset({"read", "push"}),
+    "admin": frozenset({"read", "push", "pause"}),
 }
 OPEN = frozenset({"/healthz", "/readyz"})
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="monitor", charset="UTF-8", Bearer realm="monitor"'}
@@ -150,7 +150,8 @@ class Gate:
         if right in rights:
             return
         if given and users.users:
-            raise ProblemError(403, f"this user may not {right}; it needs the role {right} or admin")
+            role = f"{right} or admin" if right in RIGHTS else "admin"
+            raise ProblemError(403, f"this user may not {right}; it needs the role {role}")
         raise ProblemError(401, f"a user that may {right} is needed: HTTP Basic or Bearer", headers=CHALLENGE)
 
     async def _user(self, users: Users, request: web.Request, given: str) -> User:

@@ -32,7 +32,7 @@ class Health:
     async def healthz(self, request: web.Request) -> web.Response:
         lag = self.services.parts.lag.quantile(0.99)
         alive = lag < LAG_LIMIT
-        body = {"status": "ok" if alive else "failing", "loop_lag_seconds": round(lag, 6)}
+        body = {"status": "ok" if alive else "failing", "loop_lag_seconds": round(lag, 6), **self._pause()}
         if not alive:
             body["detail"] = f"the event loop runs {lag:.3f} s late; the limit is {LAG_LIMIT:g} s"
         return answer(body, 200 if alive else 503, NO_STORE)
@@ -44,8 +44,12 @@ class Health:
             "schedule": "ok" if self.services.parts.scheduler.placed else "the jobs have no time yet",
         }
         failing = [name for name, found in checks.items() if found != "ok"]
-        body = {"status": "not ready" if failing else "ready", "failing": failing, "checks": checks}
+        body = {"status": "not ready" if failing else "ready", "failing": failing, "checks": checks, **self._pause()}
         return answer(body, 503 if failing else 200, NO_STORE)
+
+    def _pause(self) -> dict[str, float]:
+        left = self.services.parts.pause.left()
+        return {"paused_seconds_left": round(left, 1)} if left else {}
 
     async def version(self, request: web.Request) -> web.Response:
         return answer({"version": __version__, "python": platform.python_version()})

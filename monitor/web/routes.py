@@ -20,11 +20,13 @@ from monitor.web.draw import Drawer
 from monitor.web.health import Health
 from monitor.web.pages import Pages
 from monitor.web.params import known_only
+from monitor.web.pause import Pausing
 from monitor.web.png import Pictures
 from monitor.web.problem import ProblemError, bad
 from monitor.web.push import Push
 from monitor.web.scrape import Scrape
 from monitor.web.services import Services
+from monitor.web.status import Status
 from monitor.web.vhosts import VhostPages
 
 log = logging.getLogger("monitor.web")
@@ -49,9 +51,17 @@ TAKEN: Mapping[str, frozenset[str]] = {
     "/api/v1/latest": frozenset({"host", "collector", "instance"}),
     "/api/v1/graphs": frozenset({"host", "collector", "instance"}),
     "/api/v1/query": frozenset({"series", "start", "end", "step", "cf"}),
+    "/api/v1/pause": frozenset({"seconds"}),
+    "/api/servers": frozenset({"service"}),
 }
 """The parameters of pictures and the API: misspelt ones and repeated ones are refused there."""
 MANY = frozenset({"series"})
+RIGHTS: Mapping[tuple[str, str], Right] = {
+    ("POST", "/api/host-status"): "read",
+    ("POST", "/api/v1/pause"): "pause",
+    ("DELETE", "/api/v1/pause"): "pause",
+}
+"""What else than reading and pushing is needed."""
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'",
@@ -67,6 +77,7 @@ def make_app(services: Services) -> web.Application:
     pages = Pages(services, health)
     api, pictures, push = Api(services), Pictures(services, drawer), Push(services)
     calls = Calls(pictures)
+    status, pausing = Status(services), Pausing(services)
     border = Border(gate, health, pages)
     scrape = Scrape(services, push.stats, drawer.stats, border.answers)
     app = web.Application(middlewares=[border.middleware])
@@ -88,6 +99,9 @@ def make_app(services: Services) -> web.Application:
         "/api/v1/query": api.query,
         "/api/v1/graphs": api.graphs,
         "/api/v1/{collector}/targets": calls.targets,
+        "/api/v1/pause": pausing.show,
+        "/api/host-status": status.host_status,
+        "/api/servers": status.servers,
         "/healthz": health.healthz,
         "/readyz": health.readyz,
         "/version": health.version,
@@ -96,6 +110,9 @@ def make_app(services: Services) -> web.Application:
     for path, handler in reading.items():
         app.router.add_get(path, handler)
     app.router.add_post("/api/v1/push", push.post)
+    app.router.add_post("/api/host-status", status.host_status)
+    app.router.add_post("/api/v1/pause", pausing.begin)
+    app.router.add_delete("/api/v1/pause", pausing.end)
     app.on_response_prepare.append(border.sign)
     app.on_cleanup.append(gate.close)
 
@@ -185,7 +202,8 @@ def canonical(request: web.Request) -> str:
 
 
 def right_of(request: web.Request) -> Right:
-    return "read" if request.method in ("GET", "HEAD", "OPTIONS") else "push"
+    reading = request.method in ("GET", "HEAD", "OPTIONS")
+    return RIGHTS.get((request.method, canonical(request)), "read" if reading else "push")
 
 
 def wants_page(request: web.Request) -> bool:

@@ -17,10 +17,13 @@ from monitor.handler import Store
 from monitor.inventory import Inventory
 from monitor.journal import Journal
 from monitor.lag import Lag
+from monitor.liveness import Liveness
 from monitor.outlet import Outlet
+from monitor.pause import Pause
 from monitor.pipeline import PipelineStats
 from monitor.query import Query
 from monitor.rates import Rates
+from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, JobKey
 from monitor.web.units import Units
 
@@ -70,6 +73,12 @@ class Parts(Protocol):
     def query(self) -> Query: ...
     @property
     def lag(self) -> Lag: ...
+    @property
+    def liveness(self) -> Liveness: ...
+    @property
+    def pause(self) -> Pause: ...
+    @property
+    def redis_meta(self) -> RedisMeta | None: ...
 
 
 @dataclass
