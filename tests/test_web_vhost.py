@@ -273,6 +273,12 @@ async def test_steps_longer_than_the_finest_show_peaks(one: Both) -> None:
     assert {value for value in line["peaks"] if value is not None} == {7200.0}
 
 
+async def test_what_is_drawn_finer_because_there_is_little_has_no_peaks(one: Both) -> None:
+    found = await numbers(one[0], "/graph_vhost", target="traffic", vhost=VHOST, step="1d", start="-3d")
+    assert found["step"] == 300
+    assert "peaks" not in found["lines"][0]
+
+
 async def test_a_sum_peaks_when_it_is_largest_not_where_its_parts_are(one: Both) -> None:
     client, parts = one
     for number in (0, 1):

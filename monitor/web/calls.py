@@ -116,8 +116,7 @@ class Calls:
         self, request: web.Request, key: tuple[str, ...], graph: Graph, infos: Sequence[SourceInfo], where: str,
         shape: Shape, *, mean: bool = False,
     ) -> web.StreamResponse:  # fmt: skip
-        step = shape.span.step
-        peaks = step > FINEST and all(step > info.interval for info in infos)
+        peaks = shape.span.step > FINEST
         title = f"{graph.title}, {where}, {shape.label}"
         return await self.pictures.answer(request, Asked(key, graph, infos, shape.span, title, shape.size, peaks, mean))
 

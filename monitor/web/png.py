@@ -112,7 +112,7 @@ class Pictures:
         span, label = self._span(request, math.ceil(size.width * size.zoom))
         title = f"{graph.title}, {view.spec.hostname}, {label}"
         infos = [info for info in view.sources if info.source == source] or [SourceInfo(source, 60.0, 0.0, 0.0, {}, {})]
-        peaks = span.end - span.start >= LONG and all(span.step > info.interval for info in infos)
+        peaks = span.end - span.start >= LONG
         return await self.answer(request, Asked((*source, graph.name), graph, infos, span, title, size, peaks))
 
     def _span(self, request: web.Request, columns: int) -> tuple[Span, str]:
@@ -137,7 +137,7 @@ class Pictures:
                 found = await read_graph(services, source, kinds, graph, asked.span)
             else:
                 found = await read_sum(services, asked.infos, graph, asked.span, mean=asked.mean)
-            if asked.peaks:
+            if asked.peaks and all(found.step > info.interval for info in asked.infos):
                 graph, found = await with_peaks(services.parts.query, asked.infos, graph, found, mean=asked.mean)
         if self._config is not services.config:
             self._config = services.config
