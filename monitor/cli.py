@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor import __version__, effective, log
-from monitor.batch import Batch
+from monitor.batch import Batch, Kind
 from monitor.collector import CollectError
 from monitor.config import Config, ConfigError, load, load_server
 from monitor.forecast import forecast
@@ -199,8 +199,9 @@ def as_text(batches: Sequence[Batch]) -> str:
     lines = []
     for batch in batches:
         lines.append(" ".join(filter(None, batch.source)))
-        lines += [f"  {name} {value:.15g} {batch.kinds[name]}" if isinstance(value, float) else
-                  f"  {name} {value} {batch.kinds[name]}" for name, value in batch.values.items()]  # fmt: skip
+        for name, value in batch.values.items():
+            shown = f"{value:.15g}" if isinstance(value, float) else value
+            lines.append(f"  {name} {shown} {batch.kinds.get(name, Kind.GAUGE)}")
         lines += [f"  {name} = {text}" for name, text in batch.meta.items()]
     return "\n".join(lines)
 

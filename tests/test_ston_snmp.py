@@ -16,6 +16,7 @@ from collectors._ston import oids
 from collectors._ston.snmp import Agent as Ston
 from collectors._ston.snmp import of_channel
 from collectors.ston import STONCollector
+from monitor.cli import as_text
 from monitor.collector import CollectError, SnmpAgent, Target
 from monitor.http import HttpClient
 from monitor.snmp import SnmpClient
@@ -365,6 +366,16 @@ async def test_without_http_an_agent_that_does_not_answer_is_a_failure(agent: Ag
     one.snmp = SnmpClient(timeout=0.3)
     with pytest.raises(CollectError, match=r"^no answer from snmp://127\.0\.0\.1:\d+ to 3 requests"):
         await one.run(0)
+
+
+async def test_collecting_once_by_hand_shows_the_gauges_of_all_instances(agent: Agent, http: HttpClient) -> None:
+    shown = as_text(await collector(http, "http://127.0.0.1:1", agent, use_snmp="only").run(0)).splitlines()
+    assert {line for line in shown if not line.startswith(" ")} == {
+        "ston1 ston", "ston1 ston www.example.com", "ston1 ston www.example.com/bar",
+        "ston1 ston www.example.com/bar/myLiveStream", "ston1 ston www.example.com/bar/sports_720p",
+    }  # fmt: skip
+    assert "  all.client.session 4183 gauge" in shown[shown.index("ston1 ston") :]
+    assert "  channel = /myLiveStream" in shown
 
 
 async def test_an_edge_server_gives_the_same_series_either_way(agent: Agent, http: HttpClient) -> None:
