@@ -66,9 +66,11 @@ def number(text: bytes, kind: Kind) -> float | None:
     text = text.strip()
     if text.lower() in UNKNOWN:
         return math.nan
+    found = int(text) if WHOLE.fullmatch(text) else None
     if kind in COUNTED:
-        found = int(text) if WHOLE.fullmatch(text) else None
         return None if found is None or (kind is Kind.COUNTER and found < 0) else found
+    if found is not None and -(2**63) <= found < 2**64:
+        return found
     return float(text) if REAL.fullmatch(text) else None
 
 

@@ -37,8 +37,8 @@ class Commands:
         self._room = longest
 
     def __len__(self) -> int:
-        """Return how many bytes are held."""
-        return len(self._bytes) + self.longest - self._room
+        """Return how many bytes wait for the rest of their command, or for their turn."""
+        return len(self._bytes) - self._at + self.longest - self._room
 
     def feed(self, data: bytes) -> None:
         self._bytes += data
