@@ -87,7 +87,6 @@ class Config:
     hosts: dict[str, Host]
     """What is written in [hosts]; `inventory.hosts` is what comes of it."""
     graph_files: GraphFiles
-    """What is wrong with some of them keeps nothing else from working."""
     warnings: list[Problem]
 
     @property
@@ -232,6 +231,15 @@ class _Loader:
                 found.append(section)
         return found
 
+    def _place(self, key: str, *path: str) -> Place:
+        """Return where a key was last written."""
+        return ([s.entries[key].place for s in self._sections(*path) if key in s.entries] or [Place("")])[-1]
+
+    def _refuse(self, message: str, key: str) -> None:
+        """Note what is wrong with a key of [server]."""
+        place = self._place(key, "server")
+        self.problems.append(Problem(place.file, place.line, "[server]", key, message))
+
     def settings(self, cls: type[Found], *path: str) -> Found:
         """Return the settings of a section; what is wrong with them is noted."""
         values: dict[str, Value] = {}
@@ -267,12 +275,11 @@ class _Loader:
         except ValueError:
             return
         if not (address.loopback or users or auth.allow_anonymous != "none" or auth.first_admin):
-            places = [s.entries["listen"].place for s in self._sections("server") if "listen" in s.entries]
             message = (
                 f"{address} is open to other machines: add users to [auth] [[users]],"
                 " or set [auth] allow_anonymous = read (or first_admin = True)"
             )
-            self.problems.append(Problem(places[-1].file, places[-1].line, "[server]", "listen", message))
+            self._refuse(message, "listen")
 
     def _classes(self, retention: RetentionSettings) -> list[ClassSpec]:
         below = {name: own for name, (_, own) in self.each(RetentionSettings, "retention").items()}
@@ -281,8 +288,7 @@ class _Loader:
     def _check_past(self, name: str, push: Push | Kurado, classes: Sequence[ClassSpec]) -> None:
         shortest = min(classes, key=lambda spec: spec.kept.collected).settings
         if push.past > shortest.collected:
-            places = [s.entries["past"].place for s in self._sections("receivers", name) if "past" in s.entries]
-            place = places[-1] if places else Place("")
+            place = self._place("past", "receivers", name)
             message = (
                 f"accepts batches that are up to {render(Seconds, push.past)} old, of which the store refuses those"
                 f" older than [retention] collected = {render(Seconds, shortest.collected)}"
@@ -294,11 +300,7 @@ class _Loader:
         directories = [Path(name) for name in server.graphs_path]
         for directory in directories:
             if not directory.is_dir():
-                key = "graphs_path"
-                places = [s.entries[key].place for s in self._sections("server") if key in s.entries]
-                message = f"{directory} is not a directory that can be read"
-                self.problems.append(Problem(places[-1].file, places[-1].line, "[server]", key, message))
-                return GraphFiles({})
+                self._refuse(f"{directory} is not a directory that can be read", "graphs_path")
         return graphfiles.read(directories, self.registry, server.max_graph_files)
 
     def _own_name(self, server: Server) -> tuple[str, str]:
@@ -322,9 +324,7 @@ class _Loader:
             return found
         if not directory.is_dir():
             key = "collectors_config_path" if where == "collectors" else "handlers_config_path"
-            places = [s.entries[key].place for s in self._sections("server") if key in s.entries]
-            message = f"{directory} is not a directory that can be read"
-            self.problems.append(Problem(places[-1].file, places[-1].line, "[server]", key, message))
+            self._refuse(f"{directory} is not a directory that can be read", key)
             return found
         for path in sorted(directory.glob("*.conf")):
             if path.name.startswith("."):
@@ -339,16 +339,13 @@ class _Loader:
     def _handlers(self, server: Server, unserved: list[tuple[str, Place]]) -> list[HandlerSpec]:
         classes: list[type[Handler]] = []
         known = list(self.registry.handlers)
-        places = [s.entries["handlers"].place for s in self._sections("server") if "handlers" in s.entries]
-        place = places[-1] if places else Place("")
         for name in server.handlers:
             cls = self.registry.handler(name)
             if cls is None:
                 near = suggestion(name.rpartition(".")[2], known)
-                message = f"no handler {name!r}{near} There are: {', '.join(known)}"
-                self.problems.append(Problem(place.file, place.line, "[server]", "handlers", message))
+                self._refuse(f"no handler {name!r}{near} There are: {', '.join(known)}", "handlers")
             elif cls in classes:
-                self.problems.append(Problem(place.file, place.line, "[server]", "handlers", f"{name!r} stands twice"))
+                self._refuse(f"{name!r} stands twice", "handlers")
             else:
                 classes.append(cls)
         if self.registry.store not in classes:
