@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from monitor import __version__, effective, log
+from monitor import __version__, census, effective, log, servers_ini, servers_yaml
 from monitor.batch import Batch, Kind
 from monitor.collector import CollectError
 from monitor.config import Config, ConfigError, load, load_server
@@ -81,6 +81,9 @@ def parser() -> argparse.ArgumentParser:
     )
     collecting.add_argument("--host", metavar="HOST", default="", help="a watched host or an address; default this one")
     collecting.add_argument("--json", action="store_true", help="print what POST /api/v1/push takes")
+    importing = add("import", import_kurado, "print another program's inventory as [roles] and [hosts] of this one")
+    importing.add_argument("kind", choices=["kurado"], help="the program that it is of")
+    importing.add_argument("file", metavar="FILE", type=Path, help="its main file; role files are found by it")
     add("migrate", migrate, "bring the database's schema up to date")
     add("healthcheck", healthcheck, "ask the running program whether it is healthy")
     add("version", version, "print the version")
@@ -129,7 +132,7 @@ def check(options: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     if graphs.problems:
         raise ConfigError(graphs.problems)
-    for line in expected.lines():
+    for line in (*census.lines(configuration.inventory), *expected.lines()):
         print(line)
     print("OK")
     return OK
@@ -152,6 +155,25 @@ def sample_config(options: argparse.Namespace) -> int:
     except LookupError as error:
         print(error.args[0], file=sys.stderr)
         return FAILURE
+    return OK
+
+
+def import_kurado(options: argparse.Namespace) -> int:
+    # What one is about to change may be wrong now; only its collectors and graphs matter here.
+    try:
+        configuration = loaded(options)
+        registry, graphs = configuration.registry, configuration.server.graphs_path
+    except ConfigError:
+        registry, graphs = Registry(), []
+    servers = servers_yaml.read(options.file)
+    tree = servers_ini.sections(servers, registry, graphs)
+    lines = list(servers_ini.lines(tree, servers))
+    for warning in servers.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if servers.problems:
+        raise ConfigError(servers.problems)
+    for line in lines:
+        print(line)
     return OK
 
 

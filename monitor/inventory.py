@@ -10,7 +10,7 @@ from monitor.collector import Collector, Target
 from monitor.ini import Place, Problem, Section
 from monitor.options import Field
 from monitor.registry import Registry
-from monitor.settings import Host, Role, is_address
+from monitor.settings import Host, Role, canonical, is_address
 from monitor.shape import Value, missing, suggestion
 
 Key = tuple[str, str]
@@ -68,7 +68,7 @@ class Inventory:
         self.own_path = own_path
         """The own host's part of Diamond paths; '' leaves it out."""
         self._make = make
-        self._names: dict[str, HostSpec] = {}
+        self._names = {canonical(spec.address): spec for spec in reversed(self.hosts.values())}
         for name in ("address", "hostname", "host"):
             # Of several hosts of one hostname the first is found.
             self._names.update((getattr(spec, name).lower(), spec) for spec in reversed(self.hosts.values()))

@@ -16,7 +16,8 @@ from pathlib import Path
 from monitor.collector import Collector
 from monitor.ini import Entry, Place, Problem, Section, quote, scalar
 from monitor.registry import Registry
-from monitor.servers_yaml import Line, Plugin, Roll, Servers, canonical, read
+from monitor.servers_yaml import Line, Plugin, Roll, Servers, read
+from monitor.settings import canonical
 
 BASE = "base"
 """What every agent pushes by itself."""
@@ -43,7 +44,7 @@ def sections(servers: Servers, registry: Registry, graphs_path: Sequence[str] = 
     for roll in servers.rolls.values():
         roles.sections[roll.name] = _role(servers, roll, registry, [Path(name) for name in graphs_path])
     for line in servers.hosts:
-        hosts.sections[line.address] = _host(line)
+        hosts.sections[line.address] = _host(line, line.role if line.role in servers.rolls else "")
     return root
 
 
@@ -62,21 +63,22 @@ def merge(root: Section, made: Section, servers: Servers) -> None:
     hosts.sections = {**made.sections["hosts"].sections, **hosts.sections}
 
 
-def lines(tree: Section, depth: int = 1) -> Iterator[str]:
-    """Yield the lines of an INI file that gives the same tree; ValueError says what cannot be written."""
+def lines(tree: Section, servers: Servers) -> Iterator[str]:
+    """Yield the lines of an INI file that gives the same tree; what cannot be written is added to the problems."""
     for name, section in tree.sections.items():
+        if "'" in name and '"' in name:
+            servers.problems.append(section.problem("a section's name cannot hold both kinds of quotes"))
+        depth = len(section.path)
         yield from ("", f"{'[' * depth}{_name(name)}{']' * depth}")
         for key, entry in section.entries.items():
             yield f"{key} = {quote(entry.text) if entry.literal else entry.text}"
-        yield from lines(section, depth + 1)
+        yield from lines(section, servers)
 
 
 def _name(name: str) -> str:
-    if not set(name) & set("[]#'\"") and name == name.strip():
-        return name
-    if "'" in name and '"' in name:
-        raise ValueError(f"a section's name cannot hold both kinds of quotes: {name[:80]}")
-    return f"'{name}'" if '"' in name else f'"{name}"'
+    if set(name) & set("[]#'\""):
+        return f"'{name}'" if '"' in name else f'"{name}"'
+    return name
 
 
 def _addresses(name: str, section: Section) -> Iterator[tuple[str, str]]:
@@ -91,11 +93,11 @@ def _addresses(name: str, section: Section) -> Iterator[tuple[str, str]]:
             yield "address", address
 
 
-def _host(line: Line) -> Section:
+def _host(line: Line, role: str) -> Section:
     found = Section(("hosts", line.address), line.place)
     values = {
         "hostname": line.hostname if line.hostname != line.address else "", "service": line.service,
-        "label": line.label, "role": line.role, "comment": line.comment,
+        "label": line.label, "role": role, "comment": line.comment,
     }  # fmt: skip
     found.entries |= {key: Entry(text, line.place, literal=True) for key, text in values.items() if text}
     return found
@@ -121,8 +123,8 @@ def _role(servers: Servers, roll: Roll, registry: Registry, graphs: Sequence[Pat
             text = ", ".join(quote(name, item=True) for name in found)
             section.entries[key] = Entry(text, next(iter(found.values())).place)
     if roll.metrics_config:
-        text = json.dumps(roll.metrics_config, ensure_ascii=False)
-        section.entries["metrics_config"] = Entry(text, roll.place, literal=True)
+        text = json.dumps(roll.metrics_config, ensure_ascii=False).replace("'", "''")
+        section.entries["metrics_config"] = Entry(f"'{text}'", roll.place)
     return section
 
 

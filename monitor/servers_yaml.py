@@ -12,7 +12,6 @@ servers:
 
 from __future__ import annotations
 
-import ipaddress
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from typing import NamedTuple
 
 from monitor import yaml_file
 from monitor.ini import Place, Problem
+from monitor.settings import canonical, is_address
 from monitor.shape import suggestion
 from monitor.yaml_file import Node
 
@@ -91,14 +91,6 @@ def read(path: Path) -> Servers:
     reader.found.problems += problems
     reader.take(documents, whole=not problems)
     return reader.found
-
-
-def canonical(address: str) -> str:
-    """Return an address as it is compared: an IP address in its one short form, a name in lower case."""
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        return address.lower().rstrip(".")
 
 
 class _Reader:
@@ -182,10 +174,13 @@ class _Reader:
         known = self._mapping(document, "", "", SERVICE)
         if not isinstance(document.value, dict):
             return
+        before = len(self.found.problems)
         name = self._text(known.get("service"), "", "service")
         where = f"service {name}"
         if not name:
-            self._problem(document.place, "", "service", "every document after the first needs the name of its service")
+            if len(self.found.problems) == before:
+                message = "every document after the first needs the name of its service"
+                self._problem(document.place, "", "service", message)
         elif (first := self.services.get(name)) is not None:
             self._problem(known["service"].place, "", "service", f"duplicate service: {name} stands in {first} already")
         else:
@@ -228,10 +223,13 @@ class _Reader:
         if (first := self.addresses.get(canonical(address))) is not None:
             self._problem(node.place, where, "hosts", f"duplicate address: {address} stands in {first} already")
             return
-        if len(self.addresses) == MOST_HOSTS:
-            self._problem(node.place, where, "hosts", f"expected at most {MOST_HOSTS} hosts; those from here are left")
         self.addresses[canonical(address)] = node.place
-        if len(self.addresses) <= MOST_HOSTS:
+        if not is_address(address):
+            message = f"expected an IP address or a host name, got {address[:80]!r}"
+            self._problem(node.place, where, "hosts", message)
+        elif len(self.addresses) > MOST_HOSTS:
+            self._problem(node.place, where, "hosts", f"expected at most {MOST_HOSTS} hosts")
+        else:
             line = Line(address, hostname or address, comment, service, label, roll, node.place)
             self.found.hosts.append(line)
 

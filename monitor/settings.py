@@ -66,6 +66,14 @@ def is_address(text: str) -> bool:
     return True
 
 
+def canonical(address: str) -> str:
+    """Return an address as it is compared: an IP address in its one short form, a name in lower case."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address.lower().rstrip(".")
+
+
 class Settings:
     """A section's values, set as attributes, and where each came from."""
 

@@ -55,7 +55,7 @@ LAYERS = [
     {"monitor.values", "monitor.ini", "monitor.settings", "monitor.registry", "monitor.hostname", "monitor.config",
      "monitor.inventory", "monitor.naming", "monitor.sample", "monitor.shape", "monitor.environment",
      "monitor.diamond", "monitor.tiers", "monitor.effective", "monitor.forecast", "monitor.graphfiles",
-     "monitor.yaml_file", "monitor.servers_yaml", "monitor.servers_ini"},
+     "monitor.yaml_file", "monitor.servers_yaml", "monitor.servers_ini", "monitor.census"},
     {"monitor.receivers", "monitor.metrics"},
     {"monitor.web"},
     {"monitor.app"},
