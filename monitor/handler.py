@@ -182,8 +182,11 @@ class Store(Handler):
     history = History()
     sizes = NO_SIZES
     """Bytes on the disk, by class and by tier: `rows`, `packed` or a step such as `5m`."""
-    paused: Callable[[], bool] = staticmethod(lambda: False)
-    """Tells whether what it does by itself (packing, consolidating, dropping) has to wait."""
+
+    def __init__(self, name: str, naming: Naming, **options: Any) -> None:
+        super().__init__(name, naming, **options)
+        self.paused: Callable[[], bool] = lambda: False
+        """Tells whether what it does by itself (packing, consolidating, dropping) has to wait."""
 
     def keep(self, retention: Retention) -> None:
         """Keep this from now on; before `open` or at any time after it."""
