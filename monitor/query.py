@@ -10,11 +10,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from monitor.consolidate import CF, Cells, buckets, join, of_pdps
+from monitor.consolidate import CF, Cells
 from monitor.handler import Floats, Points, Series, Source, SourceInfo, Store
 from monitor.levels import COLLECTED, Level, levels, pdp_step
-from monitor.pdp import FARTHEST, pdps
+from monitor.pdp import FARTHEST
 from monitor.rates import heartbeat
+from monitor.window import Window, add, consolidated
 
 PDP_STEP = 60  # where nothing that is asked for is known
 LONGEST_STEP = 100 * 366 * 86400
@@ -78,17 +79,6 @@ class Stats:
     refused: int = 0
     series: int = 0
     seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The buckets that are asked for, and the levels of each source to read, the coarsest first."""
-
-    start: int
-    end: int
-    step: int
-    cf: CF
-    levels: Mapping[Source, Sequence[Level]]
 
 
 class Query:
@@ -160,12 +150,16 @@ class Query:
         if problem := self._problem((), start, end, step, cf):
             self.stats.refused += 1
             raise problem
-        known = {info.source: (info, [name for name in names if name in info.kinds]) for info in infos}
-        window = self._window(known, start, end, step, CF(cf))
+
+        def place() -> tuple[dict[Source, tuple[SourceInfo, list[str]]], Window]:
+            known = {info.source: (info, [name for name in names if name in info.kinds]) for info in infos}
+            return known, self._window(known, start, end, step, CF(cf))
+
+        known, window = await asyncio.to_thread(place)  # there may be thousands of sources
         total = await self._added(known, window, mean)
         filled = int(np.any([np.isfinite(one) for one in total.values()], axis=0).sum()) if total else 0
         if fresh and filled < FEW_BUCKETS:
-            fine = self._window(known, start, end, None, CF(cf), everything=True)
+            fine = await asyncio.to_thread(self._window, known, start, end, None, CF(cf), everything=True)
             if fine.step < window.step:
                 window, total = fine, await self._added(known, fine, mean)
         self.stats.queries += 1
@@ -185,7 +179,7 @@ class Query:
             info, names = known[source]
             parts, points = await self._read(info, names, window)
             async with self._arithmetic:
-                await asyncio.to_thread(_add, sums, info, names, parts, points, window, now)
+                await asyncio.to_thread(add, sums, info, names, parts, points, window, now)
 
         await self._each(read, [source for source, (_, names) in known.items() if names])
         seen: dict[str, float] = {}
@@ -275,7 +269,7 @@ class Query:
             info, names = known[source]
             parts, points = await self._read(info, names, window)
             async with self._arithmetic:
-                return await asyncio.to_thread(_consolidated, info, names, parts, points, window, now)
+                return await asyncio.to_thread(consolidated, info, names, parts, points, window, now)
 
         values: dict[Series, Floats] = {}
         for part in await self._each(read, [source for source, (_, names) in known.items() if names]):
@@ -348,49 +342,3 @@ def _filled(answer: Answer) -> int:
     if not answer.series:
         return 0
     return int(np.any([np.isfinite(one.values) for one in answer.series], axis=0).sum())
-
-
-def _add(
-    sums: dict[str, Floats],
-    info: SourceInfo,
-    names: Sequence[str],
-    parts: Sequence[Mapping[str, Cells]],
-    rows: tuple[int, Mapping[str, Points]],
-    window: Window,
-    now: float,
-) -> None:
-    """Add the buckets of one source's series to those of the same name, and count the known; runs in a thread."""
-    for (_, name), values in _consolidated(info, names, parts, rows, window, now).items():
-        there = np.isfinite(values)
-        both = sums.setdefault(name, np.zeros((2, len(values))))
-        both += np.where(there, values, 0.0), there
-
-
-def _consolidated(
-    info: SourceInfo,
-    names: Sequence[str],
-    parts: Sequence[Mapping[str, Cells]],
-    rows: tuple[int, Mapping[str, Points]],
-    window: Window,
-    now: float,
-) -> dict[Series, Floats]:
-    """Return the buckets of one source's series; runs in a thread."""
-    at, points = rows
-    seen = max([info.last_seen, *(float(one.time[-1]) for one in points.values() if len(one.time))])
-    over = max(0, int((min(seen, now) - window.start) // window.step))
-    step = pdp_step(info)
-    made = {}
-    for name in names:
-        pieces = [part[name] for part in parts if name in part]
-        if name in points:
-            ends, values = pdps(
-                *points[name], step=step, heartbeat=heartbeat(info.interval), start=at // step * step,
-                end=-(-window.end // step) * step, until=seen,
-            )  # fmt: skip
-            pieces.append(of_pdps(ends, values, step).after(at))
-        shown = np.full((window.end - window.start) // window.step, np.nan)
-        if pieces:
-            shown = buckets(join(pieces), step=window.step, start=window.start, end=window.end, cf=window.cf)
-        shown[over:] = np.nan
-        made[Series(info.source, name)] = shown
-    return made

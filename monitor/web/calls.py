@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -100,12 +101,12 @@ class Calls:
         protocol, graph = targets.of_protocol(offer, request.query.get("protocol") or "")
         vhost = request.query.get("vhost") or ""
         if vhost:
-            found = instances.find(servers, vhost)
+            found = await asyncio.to_thread(instances.find, servers, vhost)
             check_part(found, offer)
             infos, where = found.infos, found.name
         else:
-            known = instances.instances(servers).values()
-            infos = [info for one in known if not one.channel for info in one.infos]
+            known = await asyncio.to_thread(instances.instances, servers)
+            infos = [info for one in known.values() if not one.channel for info in one.infos]
             where = called(text, servers)
         if protocol not in ("", targets.ALL) and protocol not in offer.target.split("_"):
             where = f"{where} {protocol}"

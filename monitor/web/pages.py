@@ -120,7 +120,7 @@ class Pages:
             more |= dict(zip(("from", "to"), texts, strict=True))
         left = MOST_GRAPHS
         for group in groups:
-            own = self._without_vhosts(view.spec, group)
+            own = await asyncio.to_thread(self._without_vhosts, view.spec, group)
             for info in own:
                 found: list[Shown] = []
                 for shown in islice(self._shown(info, more), left):

@@ -7,6 +7,7 @@ sum is taken to peak when all its parts do, and anything else to peak as far as 
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,27 +34,31 @@ async def with_peaks(
 
     Nothing changes where the reading has all that is needed: it is not a declared graph, or there is nothing finer.
     """
-    items = [one for one in graph.items if isinstance(one, Item)]
     if graph.written or not found.series or not all(read.plain for read in graph.reads()):
         return graph, found
-    names = list(graph.names())
-    most = await query.fetch_sum(infos, names, found.start, found.end, step=found.step, cf="MAX", mean=mean)
-    if (most.start, most.end, most.step) != (found.start, found.end, found.step):
-        return graph, found
-    peaks = _values(graph, most.values, most)
-    simple = [_grows(item.value) and (len(infos) == 1 and len(set(item.names())) <= 1) for item in items]
-    if not all(simple):
-        fine = await _finer(query, infos, names, found, mean)
-        if fine is not None:
-            whole = fine.step <= max(info.interval for info in infos)
-            for number, values in _values(graph, fine.values, fine).items():
-                item = items[int(number)]
-                if not simple[int(number)] and (whole or not _grows(item.value)):
-                    rows = values.reshape(-1, found.step // fine.step)
-                    peaks[number] = np.fmax.reduce(rows, axis=1)
-    series = _values(graph, found.series, found)
-    made = graph.changed(items=tuple(_worked_out(items)))
-    return made, replace(found, series=series, peaks=peaks)
+    items = [one for one in graph.items if isinstance(one, Item)]
+    names, alone = list(graph.names()), len(infos) == 1
+    stored = [alone and _grows(item.value) and len(set(item.names())) < 2 for item in items]
+    fine = None if all(stored) else await _finer(query, infos, names, found, mean)
+    exact = fine is not None and fine.step <= max(info.interval for info in infos)
+    most = None
+    if any(one or (_grows(item.value) and not exact) for one, item in zip(stored, items, strict=True)):
+        most = await query.fetch_sum(infos, names, found.start, found.end, step=found.step, cf="MAX", mean=mean)
+        if (most.start, most.end, most.step) != (found.start, found.end, found.step):
+            return graph, found
+
+    def work_out() -> tuple[Graph, Reading]:
+        series = _values(graph, found.series, found)
+        peaks = _values(graph, most.values, most) if most else {}
+        finer = _values(graph, fine.values, fine) if fine else {}
+        for number, values in finer.items():
+            item = items[int(number)]
+            if not stored[int(number)] and (exact or not _grows(item.value)):
+                assert fine is not None
+                peaks[number] = np.fmax.reduce(values.reshape(-1, found.step // fine.step), axis=1)
+        return graph.changed(items=tuple(_worked_out(items))), replace(found, series=series, peaks=peaks)
+
+    return await asyncio.to_thread(work_out)
 
 
 async def _finer(

@@ -46,7 +46,7 @@ class VhostPages:
         classes = [cls for cls in registry.collectors.values() if cls.instance_targets]
         host = request.query.get("host") or ""
         servers = await instances.chosen(self.services, host, classes, own=False)
-        found = instances.find(servers, required(request, "vhost"))
+        found = await asyncio.to_thread(instances.find, servers, required(request, "vhost"))
         host, cls = host or servers[0].host, servers[0].cls
         term, protocol = request.query.get("term") or "day", request.query.get("protocol") or ALL
         if term not in TERMS:
@@ -58,8 +58,8 @@ class VhostPages:
         for name, graph in drawn_of(cls, found, protocol):
             shown.append(self._shown(name, graph, {"host": host, "vhost": found.name}, protocol, TERMS[term]))
             await asyncio.sleep(0)
-        every = instances.instances(servers).values()
-        channels = [] if found.channel else rows(host, cls, every, vhost=found.vhost)
+        every = await asyncio.to_thread(instances.instances, servers)
+        channels = [] if found.channel else await asyncio.to_thread(rows, host, cls, every.values(), vhost=found.vhost)
         return await self.pages.page(
             "vhost.html", found=found, host=host, server=self.services.inventory.hosts.get(servers[0].host),
             hostname=servers[0].hostname if len(servers) == 1 else "all servers", graphs=shown, terms=TERMS, term=term,
