@@ -28,65 +28,65 @@ from collectors._ston.snmp import Agent
 from monitor.collector import Bytes, CollectError, Collector, Seconds, SnmpAgent, option
 
 D, I = True, False  # noqa: E741
-PERCENT, LOAD, MEMORY, MS = 100, 100, 1 / 1024, 1e5
+LOAD, MEMORY, MS = 100, 1 / 1024, 1e5
 
 SERVER = (  # of Host.System
-    Field("cpu.kernel", "percent", "all processors, in the kernel", "CPU.Kernel", D, over=PERCENT, max=6400),
-    Field("cpu.user", "percent", "all processors, running programs", "CPU.User", D, over=PERCENT, max=6400),
-    Field("cpu.idle", "percent", "all processors, nothing to do", "CPU.Idle", D, over=PERCENT, max=6400),
-    Field("cpu.proc_kernel", "percent", "STON, in the kernel", "CPU.ProcKernel", D, over=PERCENT, max=6400),
-    Field("cpu.proc_user", "percent", "STON, outside of the kernel", "CPU.ProcUser", D, over=PERCENT, max=6400),
-    Field("cpu.nice", "percent", "running programs of low priority", "CPU.Nice", D, over=PERCENT, max=6400),
-    Field("cpu.iowait", "percent", "nothing to do but a disk is waited for", "CPU.IOWait", D, over=PERCENT, max=6400),
-    Field("cpu.irq", "percent", "serving interrupts", "CPU.IRQ", D, over=PERCENT, max=6400),
-    Field("cpu.softirq", "percent", "serving soft interrupts", "CPU.SoftIRQ", D, over=PERCENT, max=6400),
-    Field("cpu.steal", "percent", "taken by the hypervisor", "CPU.Steal", D, over=PERCENT, max=6400),
-    Field("memory.total", "bytes", "of the machine; Media: of hwinfo", "Mem.Total", I, over=MEMORY),
-    Field("memory.free", "bytes", "free of the machine", "Mem.Free", I, over=MEMORY),
-    Field("memory.ston", "bytes", "used by STON", "Mem.STON", I, over=MEMORY),
+    Field("cpu.kernel", "percent", "in the kernel", "CPU.Kernel", D, over=100, max=6400),  # cpu: both lines
+    Field("cpu.user", "percent", "running programs", "CPU.User", D, over=100, max=6400),  # cpu: main
+    Field("cpu.idle", "percent", "nothing to do", "CPU.Idle", D, over=100, max=6400),
+    Field("cpu.proc_kernel", "percent", "STON in the kernel", "CPU.ProcKernel", D, over=100, max=6400),
+    Field("cpu.proc_user", "percent", "STON itself", "CPU.ProcUser", D, over=100, max=6400),  # the same: main
+    Field("cpu.nice", "percent", "running programs of low priority", "CPU.Nice", D, over=100, max=6400),
+    Field("cpu.iowait", "percent", "waiting for disks", "CPU.IOWait", D, over=100, max=6400),  # iowait
+    Field("cpu.irq", "percent", "serving interrupts", "CPU.IRQ", D, over=100, max=6400),
+    Field("cpu.softirq", "percent", "serving soft interrupts", "CPU.SoftIRQ", D, over=100, max=6400),
+    Field("cpu.steal", "percent", "taken by the hypervisor", "CPU.Steal", D, over=100, max=6400),
+    Field("memory.total", "bytes", "of the machine; Media: of hwinfo", "Mem.Total", I, over=MEMORY),  # memory: main
+    Field("memory.free", "bytes", "free of the machine", "Mem.Free", I, over=MEMORY),  # memory: main, less this
+    Field("memory.ston", "bytes", "used by STON", "Mem.STON", I, over=MEMORY),  # memory: sub
     Field("load.1", "processes", "load average of 1 minute", "SystemLoadAverage.Min1", I, over=LOAD),
-    Field("load.5", "processes", "load average of 5 minutes", "SystemLoadAverage.Min5", I, over=LOAD),
+    Field("load.5", "processes", "load average of 5 minutes", "SystemLoadAverage.Min5", I, over=LOAD),  # loadavg
     Field("load.15", "processes", "load average of 15 minutes", "SystemLoadAverage.Min15", I, over=LOAD),
-    Field("ssocket.total", "sockets", "of clients", "ServerSocket.Total", D),
-    Field("ssocket.established", "sockets", "of clients, established", "ServerSocket.Established", D),
-    Field("ssocket.accepted", "sockets", "of clients, new", "ServerSocket.Accepted", D),
-    Field("ssocket.closed", "sockets", "of clients, ended", "ServerSocket.Closed", D),
-    Field("csocket.total", "sockets", "to origins", "ClientSocket.Total", D),
-    Field("csocket.established", "sockets", "to origins, established", "ClientSocket.Established", D),
-    Field("csocket.connected", "sockets", "to origins, new", "ClientSocket.Connected", D),
-    Field("csocket.closed", "sockets", "to origins, ended", "ClientSocket.Closed", D),
-    Field("tcp.alloc", "sockets", "that have memory", "TCPSocket.Alloc", D),
-    Field("tcp.established", "sockets", "in use", "TCPSocket.Established", D),
-    Field("tcp.timewait", "sockets", "waiting after their end", "TCPSocket.Timewait", D),
-    Field("tcp.orphan", "sockets", "without a process", "TCPSocket.Orphan", D),
-    Field("tcp.mem", "pages", "memory of sockets", "TCPSocket.Mem", I),
+    Field("ssocket.total", "sockets", "of clients", "ServerSocket.Total", D),  # ssockusage
+    Field("ssocket.established", "sockets", "of clients, established", "ServerSocket.Established", D),  # ssockusage
+    Field("ssocket.accepted", "sockets", "of clients, new", "ServerSocket.Accepted", D),  # ssockevent
+    Field("ssocket.closed", "sockets", "of clients, ended", "ServerSocket.Closed", D),  # ssockevent
+    Field("csocket.total", "sockets", "to origins", "ClientSocket.Total", D),  # csockusage
+    Field("csocket.established", "sockets", "to origins, established", "ClientSocket.Established", D),  # csockusage
+    Field("csocket.connected", "sockets", "to origins, new", "ClientSocket.Connected", D),  # csockevent
+    Field("csocket.closed", "sockets", "to origins, ended", "ClientSocket.Closed", D),  # csockevent
+    Field("tcp.alloc", "sockets", "that have memory", "TCPSocket.Alloc", D),  # tcpsocket
+    Field("tcp.established", "sockets", "in use", "TCPSocket.Established", D),  # tcpsocket
+    Field("tcp.timewait", "sockets", "waiting after their end", "TCPSocket.Timewait", D),  # tcpsocket
+    Field("tcp.orphan", "sockets", "without a process", "TCPSocket.Orphan", D),  # tcpsocket
+    Field("tcp.mem", "pages", "memory of sockets", "TCPSocket.Mem", I),  # tcpsocket
     Field("acl.allowed", "sockets", "admitted by the list of addresses", "ServiceAccess.Allow", D),
-    Field("acl.denied", "sockets", "refused by the list of addresses", "ServiceAccess.Deny", D),
-    Field("eq", "events", "waiting to be handled", "EQ", D),
+    Field("acl.denied", "sockets", "refused by the list of addresses", "ServiceAccess.Deny", D),  # acldenied
+    Field("eq", "events", "waiting to be handled", "EQ", D),  # eq
     Field("rq", "objects", "in the queue of recent references", "RQ", D),
-    Field("wf2w", "files", "waiting to be written", "WaitingFiles2Write", D),
+    Field("wf2w", "files", "waiting to be written", "WaitingFiles2Write", D),  # wf2w
     Field("urlrewrite", "URLs", "rewritten", "URLRewrite", D),
 )
 HOST = (Field("uptime", "seconds", "since the start of the server or virtual host", "Uptime", D),)
 VHOST = (
-    Field("memory", "bytes", "contents in memory", "Memory", D),
+    Field("memory", "bytes", "contents in memory", "Memory", D),  # mem
     *(Field(f"files.{size}", "files", f"under {size}, not under half of it", f"Disk.Distribution.U{size.upper()}", D)
       for size in SIZES),
-    Field("files.over_16g", "files", "of 16 GiB and more", "Disk.Distribution.O16G", D),
+    Field("files.over_16g", "files", "of 16 GiB and more", "Disk.Distribution.O16G", D),  # filecount
 )  # fmt: skip
 
 # Of virtual hosts and channels, for either side and each protocol; all.* as above.
 SESSIONS = tuple(both((
-    Field("*.session", "sessions", "connected", "{X}{S}Session", D),
-    Field("*.session_active", "sessions", "transferring", "{X}{S}ActiveSession", D),
-    Field("*.inbound", "bytes/s", "received", "{X}{S}Inbound", D),
-    Field("*.outbound", "bytes/s", "sent", "{X}{S}Outbound", D),
+    Field("*.session", "sessions", "connected", "{X}{S}Session", D),  # {S}_session
+    Field("*.session_active", "sessions", "transferring", "{X}{S}ActiveSession", D),  # {S}_session
+    Field("*.inbound", "bytes/s", "received", "{X}{S}Inbound", D),  # {S}_traffic; of origins: hitratio
+    Field("*.outbound", "bytes/s", "sent", "{X}{S}Outbound", D),  # {S}_traffic; of clients: hitratio
 )))  # fmt: skip
 TOTAL = "{S}Traffics.{X}.Response.ResTotal."
 TRAFFIC = tuple(both((  # http, hls, mpegdash; Edge: as http, from {S}Traffic.Traffic[] and {S}Traffic
-    Field("*.requests", "requests/s", "requests", "{S}Traffics.{X}.ReqCount", I, How.RATE),
-    Field("*.responses", "responses/s", "responses begun; rtmp: all calls below", TOTAL + "Count", I, How.RATE),
-    Field("*.completed", "responses/s", "responses sent to their end", TOTAL + "Completed", I, How.RATE),
+    Field("*.requests", "requests/s", "requests", "{S}Traffics.{X}.ReqCount", I, How.RATE),  # {S}_res: sub
+    Field("*.responses", "responses/s", "begun; rtmp: all calls below", TOTAL + "Count", I, How.RATE),  # {S}_res
+    Field("*.completed", "responses/s", "sent to their end", TOTAL + "Completed", I, How.RATE),  # {S}_res_complete
     Field("*.response_seconds", "s/s", "until responses", TOTAL + "TimeRes", I, How.TIME, TOTAL + "Count", MS),
     Field("*.complete_seconds", "s/s", "until ends", TOTAL + "TimeComplete", I, How.TIME, TOTAL + "Completed", MS),
     *(Field(f"*.{code}", "responses/s", f"with status {code}", TOTAL.replace("Total", code) + "Count", I, How.RATE)
@@ -118,9 +118,7 @@ class STONCollector(Collector):
     memory_unit: Literal["KB", "bytes"] = option("KB", "unit of the server's Mem fields")
     load_scale: float = option(100.0, "what a load average of 1 is told as", min=0.001)
     time_unit: Literal["0.01ms", "ms"] = option("0.01ms", "unit of TimeRes and TimeComplete")
-    removed_vhosts: Literal["keep", "delete"] = option(
-        "keep", "keep what is stored of a virtual host or channel that is gone, for its retention, or delete it"
-    )
+    removed_vhosts: Literal["keep", "delete"] = option("keep", "what becomes of the history of virtual hosts gone")
     use_snmp: Literal["no", "memory", "only"] = option("no", "memory: the machine's memory by SNMP; only: everything")
     snmp_port: int = option(161, "port of STON's SNMP agent", min=1, max=65535)
     snmp_community: str = option("public", "community of SNMP v2c", secret=True)
@@ -138,6 +136,7 @@ class STONCollector(Collector):
     thumbnails = ("client_traffic", "client_session", "hitratio")
 
     _total: float | None = None
+    _uptime = 0.0
 
     @cached_property
     def plans(self) -> tuple[Plans, Plans]:
@@ -156,8 +155,10 @@ class STONCollector(Collector):
         whole: dict[str, float] = {}
         async for one in rows.told([row for some in vhosts for row in some], whole):
             self._publish(one)
-        whole.pop("uptime", None)
-        values = whole | itself.values
+        values = {**whole, "uptime": math.nan, **itself.values}
+        if values["uptime"] < self._uptime:
+            self._total = None  # the machine may be another one since the restart
+        self._uptime = values["uptime"]
         if math.isnan(values.get("memory.total", math.nan)):
             values["memory.total"] = await self._memory(itself.meta)
         self._publish(itself._replace(values=values))

@@ -691,3 +691,16 @@ async def test_a_restart_is_no_fault(client: HttpClient) -> None:
         assert await watched.poll()
         assert watched.batches["www.example.com"].values["uptime"] == 3
         assert not [name for name, value in watched.batches["www.example.com"].values.items() if math.isnan(value)]
+
+
+async def test_after_a_restart_the_size_of_the_memory_is_asked_for_again(client: HttpClient) -> None:
+    async with serving(Media({"www.example.com": []})) as server:
+        watched = Watched(client, server)
+        assert await watched.poll()
+        server.spoilt = {"hwinfo": b'{"result": {"Memory": "64 GB"}}'}
+        server.uptime += 300
+        assert await watched.poll()
+        assert watched.batches[""].values["memory.total"] == 32 * 2**30
+        server.uptime = 20
+        assert await watched.poll()
+        assert watched.batches[""].values["memory.total"] == 64 * 2**30
