@@ -13,6 +13,7 @@ from monitor.batch import Kind, Limits, Source
 from monitor.wire.kurado import Bounds, Parser, Payload
 
 NOW = 1795234980
+BOUNDS = Bounds()
 SAMPLE = 1404873350
 """The time of the user's document."""
 CASES = Path(__file__).resolve().parent / "cases/kurado"
@@ -25,7 +26,7 @@ def admit(address: bytes) -> tuple[str, str]:
     return "", "host" if address == b"10.0.0.9" else "address"
 
 
-def read(push: bytes | str, now: float = NOW, bounds: Bounds = Bounds()) -> Payload:
+def read(push: bytes | str, now: float = NOW, bounds: Bounds = BOUNDS) -> Payload:
     return Parser(bounds).parse(push.encode() if isinstance(push, str) else push, now, admit)
 
 
@@ -71,7 +72,7 @@ def test_a_payload_of_the_usual_shape_is_read_as_columns_and_gives_the_same_by_l
         assert same(push, now)
 
 
-def same(push: bytes, now: float = NOW, bounds: Bounds = Bounds()) -> bool:
+def same(push: bytes, now: float = NOW, bounds: Bounds = BOUNDS) -> bool:
     """Compare both ways of reading; True when there were two."""
     parser = Parser(bounds)
     fast = parser._columns(push, now, admit)
@@ -90,7 +91,24 @@ KEYS = st.sampled_from(
      "x.metrics.bad.kind", "x.nothing"]
 )  # fmt: skip
 VALUES = st.sampled_from(
-    ["0", "1", "12.5", "1e3", "-4", "U", "", "text", "007", "18446744073709551616", "1,2", "+1", ".5", "5.", "\r", "日本"]
+    [
+        "0",
+        "1",
+        "12.5",
+        "1e3",
+        "-4",
+        "U",
+        "",
+        "text",
+        "007",
+        "18446744073709551616",
+        "1,2",
+        "+1",
+        ".5",
+        "5.",
+        "\r",
+        "日本",
+    ]
 )
 TIMES = st.sampled_from([str(NOW), str(NOW), str(NOW), str(NOW - 5), str(NOW - 61), "0", "x", str(NOW) + ".5"])
 LINES = st.lists(
@@ -140,7 +158,9 @@ def test_lines_within_ten_seconds_share_the_latest_time() -> None:
 
 
 def test_a_key_that_comes_twice_at_one_time_counts_once() -> None:
-    found = read(push_of(f"p.metrics.a.gauge\t1\t{NOW}", f"p.metrics.a.gauge\t2\t{NOW}", f"p.metrics.a.gauge\t3\t{NOW + 1}"))
+    found = read(
+        push_of(f"p.metrics.a.gauge\t1\t{NOW}", f"p.metrics.a.gauge\t2\t{NOW}", f"p.metrics.a.gauge\t3\t{NOW + 1}")
+    )
     assert [batch.values for batch in found.batches] == [{"a": 3.0}]
     assert found.bad == {"repeated": 2}
 
