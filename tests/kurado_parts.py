@@ -61,6 +61,7 @@ async def receiving(
     directory: Path, settings: str = "", hosts: str = HOSTS, clock: Callable[[], float] = time.time
 ) -> AsyncIterator[Kurado]:
     """Listen on a free port; `settings` are lines of [[kurado]]."""
+    directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     text = f"{hosts}[receivers]\n[[kurado]]\nlisten = {HERE}:{port}\n{settings}"
     if "window" not in settings:

@@ -134,6 +134,6 @@ class KuradoRedis:
 
 def client(url: str, timeout: float) -> Redis:
     return Redis.from_url(
-        url, protocol=2, lib_name=None, lib_version=None, socket_timeout=timeout, socket_connect_timeout=timeout,
+        url, protocol=2, socket_timeout=timeout, socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0), max_connections=1,
     )  # fmt: skip
