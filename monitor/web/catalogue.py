@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlencode
 
 from monitor.batch import Source
-from monitor.collector import Collector
 from monitor.config import Config
 from monitor.graph.data import ANY
 from monitor.graph.device import bind, devices
 from monitor.graph.model import Graph, Line
-from monitor.registry import Registry
 
 PUSHED_GRAPHS = 50
 """Of a source that is only pushed, so many of the others have one."""
@@ -97,12 +95,3 @@ def url(source: Source, graph: Graph, **more: str | int) -> str:
     """Return where a graph is drawn."""
     query = {"address": source.host, "plugin_identifier": identifier(source), "graph": graph.name, **more}
     return "/graph?" + urlencode(query)
-
-
-def targets(registry: Registry) -> dict[str, list[tuple[type[Collector], Graph]]]:
-    """Return the targets of /graph_global, each with the collectors that declare it."""
-    found: dict[str, list[tuple[type[Collector], Graph]]] = {}
-    for cls in registry.collectors.values():
-        for name, graph in cls.targets.items():
-            found.setdefault(name, []).append((cls, graph))
-    return found
