@@ -442,15 +442,16 @@ async def test_a_virtual_host_counts_more_than_a_channel_that_happens_to_make_it
     assert "memory" in found["www.example.com/live"].values
 
 
-NAMES = ["한국.example.com", "a/b/c", "/foo", "100%25", 'quo"te\\', "br}ace{s", "b]r[a,c:k", " blank ", "🎬"]
+NAMES = ["한국.example.com", "007", "a/b/c", "/foo", "100%25", 'quo"te\\', "br}ace{s", "b]r[a,c:k", " blank ", "🎬"]
 
 
 async def test_names_of_any_characters_are_kept_as_they_are() -> None:
     server = Media({name: [f"/{name}", "/live"] for name in NAMES})
-    found = await read(server.tree())
-    assert set(found) == {"", *NAMES, *(f"{name}/{name}" for name in NAMES), *(f"{name}/live" for name in NAMES)}
-    assert found["/foo//foo"].meta["vhost"] == "/foo"
-    assert found["/foo//foo"].meta["channel"] == "//foo"
+    for form in ("JSON", "XML"):
+        found = await read(server.body(form), format=form.lower())
+        assert set(found) == {"", *NAMES, *(f"{name}/{name}" for name in NAMES), *(f"{name}/live" for name in NAMES)}
+        assert found["/foo//foo"].meta["vhost"] == "/foo"
+        assert found["/foo//foo"].meta["channel"] == "//foo"
 
 
 async def test_a_large_answer_is_read_in_pieces_to_the_same_numbers() -> None:

@@ -15,6 +15,7 @@ from monitor.collector import CollectError
 TAG = re.compile(r"""<(/?)([\w:.-]+)((?:\s+[\w:.-]+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(/?)>([^<]*)""")
 ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 LISTS = {"VirtualHost", "View", "Channel", "Disk", "Traffic", "PortBypass"}
+TEXTS = {"Name", "Version", "State", "Type", "Path", "Status"}
 KNOWN_AS = {"ClientTraffic": "ClientTraffics", "OriginTraffic": "OriginTraffics"}
 
 
@@ -30,7 +31,7 @@ def loads(data: bytes) -> dict[str, Any]:
                 raise CollectError(f"expected no </{name}> in the XML")
             _put(stack.pop(), stack[-1][1])
             continue
-        fields = {key: unescape(one or other or "") for key, one, other in ATTRIBUTE.findall(attributes)}
+        fields = {key: _value(key, one or other) for key, one, other in ATTRIBUTE.findall(attributes)}
         opened = (name, fields, after.strip())
         if empty:
             _put((name, fields, ""), stack[-1][1])
@@ -41,10 +42,17 @@ def loads(data: bytes) -> dict[str, Any]:
     return root
 
 
+def _value(name: str, text: str) -> str | int:
+    """Return a whole number as one, which is much quicker to reckon with, but none of a name."""
+    if name not in TEXTS and text.isascii() and text.isdigit() and len(text) < 20:
+        return int(text)
+    return unescape(text)
+
+
 def _put(element: tuple[str, dict[str, Any], str], parent: dict[str, Any]) -> None:
     name, fields, text = element
     if text and fields.keys() <= {"Sum"}:
-        parent[name] = unescape(text)
+        parent[name] = _value(name, text)
         if "Sum" in fields:
             parent[f"{name}Sum"] = fields["Sum"]
         return
