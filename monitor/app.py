@@ -10,22 +10,23 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 import uvloop
 
 from monitor.config import Config, ConfigError, HandlerSpec
+from monitor.garbage import let_go, uncollected
 from monitor.gather import Gather
 from monitor.handler import Naming, Store, StoreDownError, StoreError
 from monitor.http import HttpClient
 from monitor.inventory import JobSpec
 from monitor.journal import Journal
 from monitor.lag import Lag
+from monitor.live import fixed_settings
 from monitor.liveness import Liveness
 from monitor.naming import Paths
-from monitor.options import options_of
 from monitor.outlet import Outlet
 from monitor.pause import Pause
 from monitor.pipeline import Pipeline
@@ -38,7 +39,7 @@ from monitor.receivers.kurado_redis import KuradoRedis
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
-from monitor.settings import Address, Settings
+from monitor.settings import Address
 from monitor.snmp import SnmpClient
 from monitor.task import begin
 from monitor.web import Front, Services, first_admin, make_app
@@ -57,13 +58,6 @@ LONGEST_LINE = 256 << 10
 """Bytes of a request's first line: a query may name 1,000 series in it."""
 SLICE = 100
 """Jobs that are made before others get their turn: about 2 ms."""
-LIVE = frozenset({
-    "handlers", "handlers_path", "handlers_config_path", "collectors_path", "collectors_config_path", "hostname",
-    "hostname_method", "timezone", "past", "ahead", "max_body", "graphs_path", "max_graph_files",
-    "allow", "password", "hosts", "max_hosts", "limits", "max_payload", "max_lines", "max_line", "max_names",
-    "connections", "commands", "max_waiting", "idle", "window",
-})  # fmt: skip
-"""Settings that a reload puts into effect, or that have none."""
 
 
 class StartError(Exception):
@@ -322,22 +316,26 @@ class Appliance:
         await self._opened.wait()
         async with self._reloading:
             try:
-                config = await asyncio.to_thread(self._reload)
+                with uncollected():
+                    config = await asyncio.to_thread(self._reload)
             except ConfigError as error:
                 for problem in error.problems:
                     log.error("reload.refused", extra={"fields": {"problem": str(problem)}})
                 return
-            await self._take(config)
+            before, self.config = self.config, config
+            await self._take(before, config)
+            parts = [*before.hosts.values(), *before.inventory.hosts.values(), *before.inventory.jobs]
+            del before
+            await let_go(parts)
 
-    async def _take(self, config: Config) -> None:
-        before, self.config = self.config, config
+    async def _take(self, before: Config, config: Config) -> None:
         self.naming.replace(config.inventory)
         self.store.keep(config.retention_classes)
         jobs = await self._jobs(config, self._specs)
         self.scheduler.replace(jobs)
         await self._replace_outlets(before.handlers, config.handlers)
         _warn(config)
-        if fixed := list(_fixed(before, config)):
+        if fixed := list(fixed_settings(before, config)):
             log.warning("reload.needs_restart", extra={"fields": {"keys": ", ".join(fixed)}})
         log.info("reloaded", extra={"fields": {"hosts": len(config.inventory.hosts), "jobs": len(jobs)}})
 
@@ -362,22 +360,6 @@ def _warn(config: Config) -> None:
         log.warning("config.warning", extra={"fields": {"problem": str(warning)}})
     for problem in config.graph_files.problems:
         log.error("graph_file.failed", extra={"fields": {"problem": str(problem)}})
-
-
-def _fixed(before: Config, after: Config) -> Iterator[str]:
-    """Yield the settings that changed and are read at the start only."""
-    pairs: tuple[tuple[str, Settings, Settings], ...] = (
-        ("[server]", before.server, after.server),
-        ("[logger_root]", before.logging, after.logging),
-        ("[receivers] [[push]]", before.push, after.push),
-        ("[receivers] [[kurado]]", before.kurado, after.kurado),
-    )
-    for title, old, new in pairs:
-        for name in options_of(type(new)):
-            if name not in LIVE and getattr(old, name) != getattr(new, name):
-                yield f"{title} {name}"
-    if (before.store.cls, dict(before.store.options)) != (after.store.cls, dict(after.store.options)):
-        yield f"[handlers] [[{after.store.name}]]"
 
 
 def _listen(address: Address, section: str = "[server]") -> socket.socket:

@@ -44,7 +44,7 @@ ALLOWED = {
 }
 # The layers above the data, lowest first: a module imports only from layers below it and from its own.
 LAYERS = [
-    {"monitor", "monitor.resources", "monitor.log", "monitor.lag", "monitor.task", "monitor.attime",
+    {"monitor", "monitor.resources", "monitor.log", "monitor.lag", "monitor.garbage", "monitor.task", "monitor.attime",
      "monitor.pdp", "monitor.consolidate", "monitor.retention", *DATA},
     {"monitor.collector", "monitor.handler", "monitor.rates", "monitor.wire", "monitor.http", "monitor.snmp"},
     {"monitor.cursors", "monitor.merge", "monitor.retry", "monitor.journal", "monitor.segment", "monitor.group",
@@ -55,7 +55,7 @@ LAYERS = [
     {"monitor.values", "monitor.ini", "monitor.settings", "monitor.registry", "monitor.hostname", "monitor.config",
      "monitor.inventory", "monitor.naming", "monitor.sample", "monitor.shape", "monitor.environment",
      "monitor.diamond", "monitor.tiers", "monitor.effective", "monitor.forecast", "monitor.graphfiles",
-     "monitor.yaml_file", "monitor.servers_yaml", "monitor.servers_ini", "monitor.census"},
+     "monitor.yaml_file", "monitor.servers_yaml", "monitor.servers_ini", "monitor.census", "monitor.live"},
     {"monitor.receivers", "monitor.metrics"},
     {"monitor.web"},
     {"monitor.app"},
