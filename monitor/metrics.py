@@ -20,6 +20,7 @@ from monitor.pause import Pause
 from monitor.pipeline import PipelineStats
 from monitor.query import Stats as QueryStats
 from monitor.rates import RateStats
+from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, JobKey
 
@@ -61,6 +62,8 @@ class Parts(Protocol):
     def pause(self) -> Pause: ...
     @property
     def redis_meta(self) -> RedisMeta | None: ...
+    @property
+    def kurado(self) -> KuradoIntake: ...
 
 
 class PushCounts(Protocol):
@@ -107,6 +110,7 @@ class Metrics:
         yield from self._way()
         yield from self._history()
         yield from self._heard()
+        yield from self._kurado()
         yield from self._web()
 
     def _jobs(self) -> Iterator[Metric]:
@@ -217,6 +221,29 @@ class Metrics:
             yield gauge("monitor_redis_meta_waiting", "Reports that wait.", value=copy.waiting)
         yield gauge("monitor_pause_seconds_left", "How long storing still waits for maintenance.", value=pause.left())
         yield counter("monitor_pauses", "Maintenance pauses.", value=pause.count)
+
+    def _kurado(self) -> Iterator[Metric]:
+        stats = self.parts.kurado.stats
+        yield counter("monitor_kurado_pushes", "Payloads of Kurado's agents taken.", value=stats.pushes)
+        yield counter("monitor_kurado_bytes", "Bytes of these.", value=stats.bytes)
+        yield counter("monitor_kurado_lines", "Lines of these.", value=stats.lines)
+        yield counter("monitor_kurado_batches", "Batches made of them.", value=stats.batches)
+        yield counter("monitor_kurado_busy", "Payloads refused: the journal cannot take more.", value=stats.busy)
+        yield gauge("monitor_kurado_connections", "Connections of agents.", value=stats.connections)
+        yield counter("monitor_kurado_opened_connections", "Connections opened so far.", value=stats.opened)
+        for name, text, counts in (
+            ("monitor_kurado_bad_lines", "Lines refused, by the reason.", stats.bad),
+            ("monitor_kurado_refused_batches", "Batches refused, by the reason.", stats.refused),
+            ("monitor_kurado_turned_away", "Connections refused or ended by us.", stats.turned_away),
+        ):
+            family = counter(name, text, ("reason",))
+            for reason, count in list(counts.items()):
+                family.add_metric((reason,), count)
+            yield family
+        if stats.redis_up is not None:
+            yield gauge("monitor_kurado_redis_up", "Whether the Redis that is drained answers.", value=stats.redis_up)
+            yield gauge("monitor_kurado_redis_waiting", "Payloads in its list.", value=stats.redis_waiting)
+            yield counter("monitor_kurado_redis_failures", "Times it did not answer.", value=stats.redis_failures)
 
     def _web(self) -> Iterator[Metric]:
         push, draw = self.web.push, self.web.draw

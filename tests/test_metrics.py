@@ -81,3 +81,16 @@ async def test_names_of_hosts_that_need_escaping_are_escaped(tmp_path: Path) -> 
         parts.runner.jobs[strange.key] = strange
         found = values((await scraped(client))[1])
         assert ("monitor_collector_runs_total", (("collector", "cpu"), ("host", 'a"b\\c\nd'), ("section", ""))) in found
+
+
+async def test_what_agents_pushed_and_what_of_it_was_bad_is_counted_by_reason(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, parts):
+        line = b"10.0.0.1\tbase.metrics.a.gauge\t%b\t%d\n"
+        push = line % (b"1", parts.clock()) + line % (b"x", parts.clock()) + line % (b"1", 1) + b"10.9.9.9\tb\tc\td\n"
+        assert await parts.kurado.put(push) == ""
+        found = values((await scraped(client))[1])
+        assert found["monitor_kurado_pushes_total", ()] == 1
+        assert found["monitor_kurado_lines_total", ()] == 4
+        bad = {key[1][0][1]: count for key, count in found.items() if key[0] == "monitor_kurado_bad_lines_total"}
+        assert bad == {"value": 1, "time": 1, "host": 1}
+        assert ("monitor_kurado_redis_up", ()) not in found

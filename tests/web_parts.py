@@ -24,6 +24,7 @@ from monitor.pause import Pause
 from monitor.pipeline import Pipeline
 from monitor.query import Query
 from monitor.rates import Rates
+from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, Runner
 from monitor.web import Services, make_app
@@ -64,6 +65,9 @@ class Parts:
         self.redis_meta: RedisMeta | None = None
         self.pause = Pause(directory, clock=clock)
         self.liveness = Liveness(self.store, expected=self._expected, clock=clock)
+        self.kurado = KuradoIntake(
+            self.pipeline.accept, self.liveness.report, lambda: self.config.kurado, lambda: self.config.inventory
+        )
         self.outlet = Outlet(self.store, self.journal, opened=True, pause=self.pause)
         self.store.flush_interval = 0  # type: ignore[assignment]
         self.outlets = [self.outlet]
