@@ -27,8 +27,7 @@ from collectors._ston.recipes import Recipes, Tables
 from collectors._ston.snmp import Agent
 from monitor.collector import Bytes, CollectError, Collector, Seconds, SnmpAgent, option
 
-D, I = True, False  # noqa: E741
-LOAD, MEMORY, MS = 100, 1 / 1024, 1e5
+D, I, LOAD, MEMORY, MS = True, False, 100, 1 / 1024, 1e5  # noqa: E741
 
 SERVER = (  # of Host.System
     Field("cpu.kernel", "percent", "in the kernel", "CPU.Kernel", D, over=100, max=6400),  # cpu: both lines
@@ -141,9 +140,8 @@ class STONCollector(Collector):
     @cached_property
     def plans(self) -> tuple[Plans, Plans]:
         """What to read of the server itself, and of virtual hosts and channels, in the units of this server."""
-        unit, load, time = self.memory_unit, self.load_scale, self.time_unit
-        if self.use_snmp == "only":
-            unit, load, time = "KB", 100.0, "0.01ms"
+        by_snmp, told = ("KB", 100.0, "0.01ms"), (self.memory_unit, self.load_scale, self.time_unit)
+        unit, load, time = by_snmp if self.use_snmp == "only" else told
         scales = {"memory.": MEMORY if unit == "KB" else 1.0, "load.": load}
         tables = TABLES.scaled(scales, MS if time == "0.01ms" else 1e3)
         recipes = Recipes(tables, summed=self.statistics == "average")
@@ -168,6 +166,8 @@ class STONCollector(Collector):
         self.publish_all(one.values)
         for fact, text in one.meta.items():
             self.meta(fact, text)
+        if one.name and self.removed_vhosts == "delete":
+            self.forget_after(2 * self.interval)
 
     async def _statistics(self) -> tuple[Mapping[str, Any], list[list[rows.Row]]]:
         """Return Host, and the rows of each virtual host, of the first form of the statistics that can be read."""

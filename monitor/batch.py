@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+FORGET_AFTER = "forget_after"
+"""The meta of a source that is not kept for its retention: the seconds after which it goes, once it is not seen."""
+
 
 class Kind(StrEnum):
     """What a value means, as RRDtool defines it (rrdcreate(1), data source types)."""

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
-from monitor.batch import Batch, Kind, Source
+from monitor.batch import FORGET_AFTER, Batch, Kind, Source
 from monitor.graph.expr import Expr, expr
 from monitor.graph.model import Area, Graph, Item, Line, Stack
 from monitor.graph.straight import Straight
@@ -221,6 +221,10 @@ class Collector:
     def meta(self, name: str, text: str) -> None:
         """Tell a text fact of the source, such as its version."""
         self._batch().meta[name] = text
+
+    def forget_after(self, seconds: float) -> None:
+        """Have the source and its history go so long after it was last published, instead of keeping them."""
+        self.meta(FORGET_AFTER, str(round(seconds)))
 
     def instance(self, name: str) -> None:
         """What is published from here on belongs to this instance of the source; '' is the service itself."""

@@ -705,3 +705,11 @@ async def test_after_a_restart_the_size_of_the_memory_is_asked_for_again(client:
         server.uptime = 20
         assert await watched.poll()
         assert watched.batches[""].values["memory.total"] == 64 * 2**30
+
+
+async def test_removed_virtual_hosts_say_on_demand_that_their_history_goes() -> None:
+    for removed, told in (("keep", None), ("delete", "600")):
+        found = await read(Media({"a": (), "b": ("/c",)}).tree(), removed_vhosts=removed)
+        assert {name: batch.meta.get("forget_after") for name, batch in found.items()} == {
+            "": None, "a": told, "b": told, "b/c": told,
+        }  # fmt: skip

@@ -17,14 +17,12 @@ import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.batch import Floats, Kind, Layout, Source
+from monitor.batch import FORGET_AFTER, Floats, Kind, Layout, Source
 from monitor.handler import SourceInfo
 from monitor.store.order import Order
 
 Slots = NDArray[np.int64]
 UNKNOWN = -1
-FORGET_AFTER = "forget_after"
-"""The meta of a source that is not kept for its retention: the seconds after which it goes, once it is not seen."""
 
 SOURCES = """
 SELECT id, host, collector, instance, interval, extract(epoch FROM first_seen)::float8 AS first,
