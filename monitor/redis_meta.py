@@ -54,9 +54,11 @@ class RedisMeta:
     ) -> None:
         self.stats = RedisMetaStats()
         self._client = Redis.from_url(
-            url, protocol=2, lib_name=None, lib_version=None, socket_timeout=timeout, socket_connect_timeout=timeout,
+            url, protocol=2, socket_timeout=timeout, socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0), max_connections=1,
         )  # fmt: skip
+        # Within a transaction every command is answered by QUEUED, which the client would take for its result.
+        self._client.response_callbacks.clear()
         self._waiting: deque[Report] = deque()
         self._room = room
         self._clock = clock

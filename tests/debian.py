@@ -27,6 +27,8 @@ PACKAGES = {
     "victoria-metrics": "victoria-metrics",
     "snmpd": "snmpd",
     "snmpget": "snmp",
+    "redis-server": "redis-server",
+    "redis-cli": "redis-tools",
 }
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
