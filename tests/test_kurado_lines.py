@@ -34,7 +34,7 @@ def shown(found: Payload, now: float) -> str:
     """Return what was found as text: `name value kind` per line, below its source and its time beside now."""
     lines = []
     for batch in found.batches:
-        assert batch.interval == 0
+        assert batch.interval == -60
         lines.append(f"[{' '.join(batch.source).strip()}] {batch.time - now:+g}")
         lines += [f"{name} {value!r} {batch.kinds[name]}" for name, value in batch.values.items()]
         lines += [f"meta {name} = {text}" for name, text in batch.meta.items()]

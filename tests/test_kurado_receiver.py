@@ -319,6 +319,17 @@ async def test_counters_wrap_and_derives_that_fall_are_unknown(tmp_path: Path) -
         assert str(found["10.0.0.1", "p", "", "d"]) == str([math.nan, math.nan, 1.0])
 
 
+@pytest.mark.parametrize(("interval", "known"), [("5m", True), ("60", False)])
+async def test_agents_that_push_less_often_are_no_gaps_where_it_is_set(
+    tmp_path: Path, interval: str, known: bool
+) -> None:
+    async with receiving(tmp_path, f"interval = {interval}\n", clock=clock) as one, agent(one.port) as client:
+        for at in (NOW - 300, NOW):
+            await client.push(payload("10.0.0.1", at, cpu_user=int(at)))
+        (block,) = [block for block in await one.blocks() if block.times[0] == NOW]
+        assert (block.intervals[0], block.rates[0, 0]) == (300.0 if known else 60.0, 1.0)
+
+
 async def test_a_burst_of_agents_is_all_taken_in_few_commits(tmp_path: Path) -> None:
     async with receiving(tmp_path, "hosts = any\nwindow = 0.1\n", clock=clock) as one:
 

@@ -102,7 +102,7 @@ class Rates:
             known.seen = self._now
             interval, time = batch.interval, batch.time
             if not interval > 0:
-                interval = known.learn_interval(time, self.interval)
+                interval = known.learn_interval(time, -interval or self.interval)
             if interval > self.largest_heartbeat / 2:
                 self.largest_heartbeat = heartbeat(interval)
             if known.table.layout is plan.layout and time > known.newest:

@@ -149,6 +149,7 @@ class Parser:
         time = self._time(payload, flat, lines, now)
         if not groups or time is None:
             return None
+        interval = -bounds.interval
         for group in groups:
             values = group.numbers(flat)
             if values is None:
@@ -156,7 +157,7 @@ class Parser:
             meta = {name: meta_of(flat[place]) for name, place in group.meta}
             if values or meta:
                 source = Source(host, *group.source)
-                found.batches.append(Batch(source, time, values, group.kinds, meta, 0.0, group.limits))
+                found.batches.append(Batch(source, time, values, group.kinds, meta, interval, group.limits))
             found.said.append(Said(host, group.plugin, meta, {n: meta_of(flat[i]) for n, i in group.warn}))
         return found
 
@@ -288,7 +289,7 @@ class Host:
             made = [_batch(source, time, values, parser.bounds) for time, values in sorted(batches.items())]
             if plugin.meta:
                 if not made:
-                    made.append(Batch(source, shared.get(plugin.told, now), {}, interval=0.0))
+                    made.append(Batch(source, shared.get(plugin.told, now), {}, interval=-parser.bounds.interval))
                 made[-1].meta = plugin.meta
             found.batches += made
             found.said.append(Said(name, identifier, plugin.meta, plugin.warn))
@@ -299,7 +300,13 @@ def _batch(source: Source, time: float, values: Mapping[Key, tuple[float, float]
     named = names_of(keys)
     kinds = {named[key]: key.kind for key in keys if key.kind is not None}
     return Batch(
-        source, time, {named[key]: values[key][1] for key in keys}, kinds, {}, 0.0, limits_of(named, bounds.limits)
+        source,
+        time,
+        {named[key]: values[key][1] for key in keys},
+        kinds,
+        {},
+        -bounds.interval,
+        limits_of(named, bounds.limits),
     )
 
 
