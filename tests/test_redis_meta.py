@@ -150,13 +150,11 @@ async def test_a_minute_of_3000_hosts_holds_the_loop_for_5_ms_at_most(redis: Red
     copy = RedisMeta(url(redis))
     meta = {f"key-{i}": f"value {i}" for i in range(10)}
     copy.tell([Report(f"10.2.{i // 250}.{i % 250}", "base", time.time(), meta, {}) for i in range(3000)])
-    began, cpu = time.perf_counter(), time.process_time()
     copy.start()
     gaps = []
     while copy.waiting:
         before = time.perf_counter()
         await asyncio.sleep(0)
         gaps.append(time.perf_counter() - before)
-    print(f"{time.perf_counter() - began:.2f} s, {time.process_time() - cpu:.2f} s CPU, {max(gaps) * 1000:.1f} ms")
-    assert sorted(gaps)[-3] < 0.02
+    assert sorted(gaps)[-3] < 0.005
     await copy.close()

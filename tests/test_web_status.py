@@ -269,3 +269,62 @@ async def test_during_a_pause_pushes_are_accepted_and_stored_afterwards(tmp_path
         await client.delete("/api/v1/pause")
         await parts.stored()
         assert [info.source.host for info in await parts.store.sources()] == ["web1"]
+
+
+async def test_the_page_shows_warnings_and_facts_of_agents(tmp_path: Path) -> None:
+    clock = Clock()
+    async with serving_agents(tmp_path, clock) as (client, parts):
+        parts.store.add(Source("10.0.0.1", "base"), START, START - 60, {"loadavg-1": 1.0})
+        parts.store.add(Source("10.0.0.1", "redis", "6379"), START, START - 60, {"keys": 1.0})
+        parts.liveness.report([
+            Report("10.0.0.1", "base", START, {"version": "Linux <6.18>"}, {"disk_usage": "df <failed>"}),
+            Report("10.0.0.1", "redis:6379", START, {"role": "master"}, {}),
+            Report("10.0.0.1", "other", START, {}, {"command": "exit_code: 3"}),
+        ])  # fmt: skip
+
+        async def page(**more: str) -> str:
+            answer = await client.get("/server", params={"address": "10.0.0.1", **more})
+            assert answer.status == 200
+            return await answer.text()
+
+        text = await page()
+        assert "disk_usage: df &lt;failed&gt;" in text
+        assert "<dt>version</dt><dd>Linux &lt;6.18&gt;</dd>" in text
+        assert "<dt>role</dt><dd>master</dd>" in text
+        assert "command: exit_code: 3" in text
+        assert "<b>app</b> __system__: nothing was ever pushed" in text
+        assert '<span class="state warning">warning</span>' in text
+        assert "exit_code" not in await page(plugin_identifier="base")
+        clock.now = START + 301
+        text = await page()
+        assert "df &lt;failed&gt;" not in text
+        assert "__system__: nothing was pushed in the last 5 minutes" in text
+        assert '<span class="state critical">critical</span>' in text
+        clock.now = START + 3600
+        assert "Linux" not in await page()
+
+
+async def test_lists_of_hosts_show_the_state_that_the_status_has(tmp_path: Path) -> None:
+    clock = Clock()
+    async with serving_agents(tmp_path, clock) as (client, parts):
+
+        async def state() -> str:
+            found = (await (await client.get("/api/v1/hosts")).json())["hosts"]
+            return str(next(one["state"] for one in found if one["host"] == "10.0.0.2"))
+
+        assert await state() == "critical"
+        parts.store.add(Source("10.0.0.2", "base"), START, START - 60, {"a": 1.0})
+        parts.liveness.report([said("10.0.0.2", "base", START)])
+        clock.now = START + 299
+        assert await state() == "ok"
+        parts.job("10.0.0.2", "nginx").up = False
+        assert await state() == "warning"
+
+
+async def test_every_page_says_that_storing_is_paused(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, parts):
+        parts.pause.begin()
+        for path in ("/", "/server?address=own"):
+            assert "Storing is paused for 5 min more" in await (await client.get(path)).text()
+        parts.pause.begin(0)
+        assert "Storing is paused" not in await (await client.get("/")).text()

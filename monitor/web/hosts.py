@@ -8,6 +8,9 @@ max(2 x interval, 120 s), and is left out after an hour of silence, unless the h
 - `ok`: no part fails;
 - `warning`: some parts fail;
 - `critical`: all parts fail.
+
+A host whose agent is to push has the state that `Liveness` says, and `warning` when one of its collectors fails; what
+its agent pushes fails after 5 minutes of silence.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ from typing import Any, Literal
 
 from monitor.handler import SourceInfo
 from monitor.inventory import HostSpec
+from monitor.liveness import SILENT, WARNED
 from monitor.rates import heartbeat
 from monitor.runner import Job
 from monitor.web.problem import ProblemError, unknown
 from monitor.web.services import Services
 
 State = Literal["ok", "warning", "critical", "unknown"]
+WORDS: Sequence[State] = ("ok", "warning", "critical")
 FORGOTTEN = 3600.0
 SLICE = 100
 """So many hosts are looked at before others get their turn."""
@@ -92,7 +97,8 @@ class HostView:
         for info in self.sources:
             if not _serves(served, info):
                 pushed.setdefault(info.source.collector, []).append(info)
-        silent = [_pushed(word, infos, now) for word, infos in pushed.items()]
+        least = SILENT if self.spec.pushed else 0.0
+        silent = [_pushed(word, infos, now, least) for word, infos in pushed.items()]
         fresh = [part for part in silent if now - part.last_seen <= max(FORGOTTEN, heartbeat(part.interval))]
         self.parts += fresh if fresh or self.parts else silent
         self.last_seen = max((part.last_seen for part in (*self.parts, *silent)), default=0.0)
@@ -138,10 +144,10 @@ def _collected(job: Job, sources: Sequence[SourceInfo]) -> Part:
     return Part(key.collector, key.section, job.up, job.reason, job.interval, seen, job)
 
 
-def _pushed(word: str, infos: Sequence[SourceInfo], now: float) -> Part:
+def _pushed(word: str, infos: Sequence[SourceInfo], now: float, least: float) -> Part:
     newest = max(infos, key=lambda info: info.last_seen)
     silence = now - newest.last_seen
-    up = silence <= heartbeat(newest.interval)
+    up = silence <= max(heartbeat(newest.interval), least)
     reason = "" if up else f"nothing was pushed for {_span(silence)}"
     return Part(word, "", up, reason, newest.interval, newest.last_seen)
 
@@ -171,6 +177,7 @@ async def views(services: Services) -> list[HostView]:
     now = services.clock()
     for number, view in enumerate(found.values()):
         view.judge(now)
+        _by_agent(services, view)
         if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)
     return list(found.values())
@@ -185,7 +192,19 @@ async def view(services: Services, name: str, parameter: str) -> HostView:
     jobs = [job for job in list(services.parts.runner.jobs.values()) if spec and job.target.host == spec.host]
     found = HostView(spec or HostSpec(name, "", name), jobs, sources)
     found.judge(services.clock())
+    _by_agent(services, found)
     return found
+
+
+def _by_agent(services: Services, view: HostView) -> None:
+    if view.spec.pushed:
+        view.state = WORDS[of_agent(services, view.spec, view.jobs)]
+
+
+def of_agent(services: Services, spec: HostSpec, jobs: Iterable[Job]) -> int:
+    """Return the status of a host whose agent is to push: 0 ok, 1 warning, 2 critical."""
+    status = services.parts.liveness.status(spec.host)
+    return max(status, WARNED) if any(job.up is False for job in jobs) else status
 
 
 def identity(services: Services, name: str) -> str:

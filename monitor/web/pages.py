@@ -21,6 +21,7 @@ from monitor import __version__
 from monitor.graph.model import Graph
 from monitor.handler import SourceInfo
 from monitor.inventory import HostSpec
+from monitor.liveness import Warning
 from monitor.resources import resource
 from monitor.web import catalogue, hosts
 from monitor.web.draw import height_of
@@ -30,6 +31,7 @@ from monitor.web.instances import Server, instances, of_instance
 from monitor.web.params import read_times, required
 from monitor.web.png import CUSTOM, HEIGHT, TERMS, WIDTH, term_of
 from monitor.web.problem import unknown
+from monitor.web.said import tell
 from monitor.web.services import Services
 from monitor.web.shown import LARGE, MOST_ROWS, Row, Shown, rows
 
@@ -55,13 +57,15 @@ class Group:
     sources: list[SourceInfo] = field(default_factory=list)
     graphs: list[tuple[str, list[Shown]]] = field(default_factory=list)
     vhosts: list[Row] = field(default_factory=list)
+    said: Mapping[str, str] = field(default_factory=dict)
+    warnings: list[Warning] = field(default_factory=list)
 
     @property
     def meta(self) -> list[tuple[str, str]]:
         """The newest text facts: the last collection's, else those that the store has."""
         job = self.part.job
         facts: Mapping[str, str] = {}
-        told = [*(info.meta for info in self.sources), *(job.meta.values() if job else ())]
+        told = [*(info.meta for info in self.sources), *(job.meta.values() if job else ()), self.said]
         for one in told:
             if not self.vhosts or not of_instance(one):
                 facts = {**facts, **one}
@@ -108,6 +112,7 @@ class Pages:
         view = await hosts.view(self.services, required(request, "address"), "address")
         term = term_of(request.query.get("term") or "day")
         groups = grouped(view)
+        warnings = tell(self.services.parts.liveness, view.spec, groups)
         only = request.query.get("plugin_identifier")
         if only is not None:
             names = [group.part.name for group in groups]
@@ -133,7 +138,7 @@ class Pages:
         return await self.page(
             "server.html", view=view, host=view.spec, groups=groups, terms=TERMS, term=term, only=only,
             cut=left <= 0, more=more, files=self.services.config.graph_files, most=MOST_ROWS,
-            origin=str(request.url.origin()),
+            origin=str(request.url.origin()), warnings=[] if only else warnings,
         )  # fmt: skip
 
     async def static(self, request: web.Request) -> web.Response:
@@ -179,8 +184,8 @@ class Pages:
         """Answer with a page made from the template of this name."""
         template = self._env.get_template(name)
         parts: list[str] = []
-        trouble = await self.health.database()
-        for number, part in enumerate(template.generate(zone=self.services.timezone, trouble=trouble, **values)):
+        values |= {"trouble": await self.health.database(), "paused": self.services.parts.pause.left()}
+        for number, part in enumerate(template.generate(zone=self.services.timezone, **values)):
             parts.append(part)
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)

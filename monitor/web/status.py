@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -13,7 +13,7 @@ from monitor.inventory import HostSpec
 from monitor.liveness import CRITICAL, OK, WARNED
 from monitor.runner import Job
 from monitor.web.answers import answer
-from monitor.web.hosts import HostView
+from monitor.web.hosts import HostView, of_agent
 from monitor.web.problem import ProblemError, bad, unknown
 from monitor.web.services import Services
 
@@ -84,12 +84,6 @@ async def statuses(services: Services, names: Sequence[str]) -> dict[str, int]:
         if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)
     return found
-
-
-def of_agent(services: Services, spec: HostSpec, jobs: Iterable[Job]) -> int:
-    """Return the status of a host whose agent is to push."""
-    status = services.parts.liveness.status(spec.host)
-    return max(status, WARNED) if any(job.up is False for job in jobs) else status
 
 
 def of_others(services: Services, spec: HostSpec | None, host: str, jobs: list[Job], sources: list[SourceInfo]) -> int:
