@@ -7,7 +7,8 @@ A PDP covers the seconds `end - step .. end`, `end` being a multiple of `step` i
 - A PDP is the sum of value x seconds over its known seconds. It is unknown when none is known, or when more than half
   a step is unknown before its last piece. The last piece is not counted (rrdtool does not either).
 - Times count in whole microseconds. Unknown pieces count in whole seconds, rounded down, but for the last one: as
-  rrdtool, which is therefore up to a second off beside an unknown piece with a fraction. Not taken over: that rrdtool
+  rrdtool, which is therefore up to a second off beside an unknown piece with a fraction. Of PDPs shorter than a minute,
+  where a constant would begin with a false dip, they count exactly. Not taken over either: that rrdtool
   moves up to a second of a row that begins at a fraction and crosses two edges from its first PDP to the next.
 
 Rows come as rrdtool would have had to see them, in order of time:
@@ -29,6 +30,8 @@ from monitor.batch import Floats
 Ends = NDArray[np.int64]
 
 SECOND = 1_000_000  # microseconds
+ROUNDED = 60
+"""PDPs at least this long count unknown pieces in whole seconds, as rrdtool; of shorter ones that would be too much."""
 FARTHEST = 1e11  # seconds either side of 1970 that a time may lie
 
 
@@ -149,7 +152,7 @@ def _spread(
     lasts = np.append(heads[1:], total) - 1
     sums = np.add.reduceat(np.where(known, value, 0.0) * seconds, heads, axis=0)
     covered = np.add.reduceat(known * seconds, heads, axis=0)
-    missing = ~known * (length // SECOND)
+    missing = ~known * (length // SECOND if step >= ROUNDED else seconds)
     missing[lasts] = 0
     unknown = np.add.reduceat(missing, heads, axis=0)
     rest = step - unknown - ~known[lasts] * seconds[lasts]

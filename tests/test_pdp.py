@@ -212,3 +212,11 @@ def test_two_days_of_minutes_take_about_a_millisecond_not_a_loop_over_rows() -> 
         pdps(time, since, value, step=60, heartbeat=120)
         took.append(clock.perf_counter() - begun)
     assert statistics.median(took) < 0.02, "a loop over rows takes more even on a quiet machine"
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 10, 30])
+def test_a_constant_of_a_short_interval_begins_as_that_constant(step: int) -> None:
+    time = 1_795_003_200.7 + step * np.arange(1, 20)
+    _, values = pdps(time, time - step, np.full(19, 7.5), step=step, heartbeat=120)
+    np.testing.assert_allclose(values[np.isfinite(values)], 7.5, rtol=1e-12)
+    assert np.isfinite(values[1:]).all()
