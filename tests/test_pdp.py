@@ -179,7 +179,8 @@ def by_hand(rows: list[Row], step: int, heartbeat: float) -> dict[int, float]:
     made = {}
     for end in range(int(intervals[0][0] // step * step) + step, int(covered) + 1, step):
         pieces = [(max(a, end - step), min(b, end), v) for a, b, v in intervals if a < end and b > end - step]
-        unknown = sum(math.floor(b - a) for a, b, v in pieces[:-1] if math.isnan(v))
+        counted = math.floor if step >= 60 else float
+        unknown = sum(counted(b - a) for a, b, v in pieces[:-1] if math.isnan(v))
         a, b, v = pieces[-1]
         rest = step - unknown - (b - a if math.isnan(v) else 0)
         values = [(b - a) * v for a, b, v in pieces if not math.isnan(v)]
