@@ -68,8 +68,8 @@ class Batch:
     """One collection of one source.
 
     A value is a number, NaN (reported as unknown) or absent (not reported). Integers are kept exact up to 64 bits.
-    A name without a kind is a gauge. `time` is in epoch seconds, `interval` in seconds: 0 where the source does not tell
-    it, -N where it is taken for N until its times show another.
+    A name without a kind is a gauge. `time` is in epoch seconds, `interval` in seconds: 0 where the source does not
+    tell it, -N where it is taken for N until its times show another.
     """
 
     source: Source

@@ -189,6 +189,39 @@ async def test_quit_ends_the_connection_and_what_is_no_command_too(tmp_path: Pat
         assert one.intake.stats.connections == 0
 
 
+@pytest.mark.parametrize("last", [command("QUIT"), b"*nonsense\r\n"])
+async def test_what_came_before_the_end_is_answered_and_nothing_after_it(tmp_path: Path, last: bytes) -> None:
+    async with receiving(tmp_path, "window = 0.1\n", clock=clock) as one, agent(one.port) as client:
+        await client.send(command("RPUSH", "kurado-update", PUSH) + last + command("PING"))
+        await asyncio.sleep(0.02)
+        await client.send(command("PING"))
+        lines = (await client.reader.read()).splitlines()
+        assert lines[0] == b":1"
+        assert len(lines) == 2
+        assert lines[1].startswith((b"+OK", b"-ERR Protocol error"))
+
+
+async def test_a_failure_answers_who_waits_and_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with receiving(tmp_path, clock=clock) as one, agent(one.port) as first, agent(one.port) as second:
+        accept, gate = one.pipeline.accept, asyncio.Event()
+
+        async def failing(batches: list[Batch]) -> list[str | None]:
+            one.intake._accept = accept
+            await gate.wait()
+            raise OSError("broken")
+
+        one.intake._accept = failing  # type: ignore[assignment]
+        await first.send(command("RPUSH", "kurado-update", PUSH))
+        while one.intake._accept is not accept:
+            await asyncio.sleep(0.01)
+        await second.send(command("RPUSH", "kurado-update", PUSH))
+        await asyncio.sleep(0.05)
+        gate.set()
+        assert (await first.line()).startswith(b"-ERR busy: failed")
+        assert await second.line() == b":1\r\n"
+    assert [record.message for record in caplog.records] == ["task.ended"]
+
+
 async def test_a_payload_that_is_announced_too_large_is_refused_before_it_comes(tmp_path: Path) -> None:
     async with receiving(tmp_path, "max_payload = 4k\n", clock=clock) as one, agent(one.port) as client:
         await client.send(b"*3\r\n$5\r\nRPUSH\r\n$13\r\nkurado-update\r\n$1000000\r\n")

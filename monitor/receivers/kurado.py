@@ -106,6 +106,7 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._paused = False
         self._ending = False
+        self._deaf = False
         self._held = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -136,7 +137,7 @@ class Connection(asyncio.Protocol):
             self.receiver.stats.connections -= 1
 
     def data_received(self, data: bytes) -> None:
-        if self._ending:
+        if self._ending or self._deaf:
             return
         self.heard = time.monotonic()
         self.commands.feed(data)
@@ -158,7 +159,7 @@ class Connection(asyncio.Protocol):
     def _work(self) -> None:
         """Do what has come, as far as its replies find room."""
         for _ in range(AT_ONCE):
-            if self._ending or self._transport is None:
+            if self._ending or self._deaf or self._transport is None:
                 return
             if not self._writable or len(self._replies) >= self.receiver.settings.commands:
                 self._pause(True)
@@ -192,7 +193,8 @@ class Connection(asyncio.Protocol):
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
 
     def _say(self, reply: bytes | asyncio.Future[str]) -> None:
-        """Reply after those before; an empty reply ends the connection."""
+        """Reply after those before; an empty reply ends the connection, and nothing more is read until then."""
+        self._deaf = self._deaf or reply == b""
         self._replies.append(reply)
         if isinstance(reply, asyncio.Future):
             reply.add_done_callback(self._answered)

@@ -128,7 +128,8 @@ class KuradoIntake:
                         if not one.answer.done():
                             one.answer.set_result("failed, see the log")
         finally:
-            self._task = None
+            # After a failure, which `begin` logs, those who came meanwhile still wait.
+            self._task = begin(self._run(), "kurado") if self._waiting and not self._closed else None
 
     async def _take(self, waiting: Sequence[Waiting]) -> None:
         """Answer all of these after one commit, in their order."""
