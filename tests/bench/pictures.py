@@ -1,9 +1,9 @@
-"""The same definitions over the same data, drawn by rrdtool and by us: the pairs of the README.
+"""The same definitions over the same data, drawn by rrdtool and by us, and graphs of STON: pictures of the README.
 
     python tests/bench/pictures.py [DIRECTORY]
 
-Writes cpu_rrdtool.png, cpu_ours.png, traffic_rrdtool.png and traffic_ours.png; both read one text, in which
-rrdtool finds its files and we our series.
+Writes cpu_rrdtool.png, cpu_ours.png, traffic_rrdtool.png and traffic_ours.png, where both read one text, in which
+rrdtool finds its files and we our series, and ston_traffic.png and ston_hits.png.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from collectors.ston import STONCollector
 from monitor.graph.data import Track
 from monitor.graph.layout import layout
 from monitor.graph.render import render
@@ -128,6 +129,26 @@ def ours(path: Path, definition: str, title: str, unit: str, values: dict[str, l
     )
 
 
+def ston(path: Path, target: str, protocol: str) -> None:
+    """Draw a target of /graph_vhost over two days that are made up."""
+    graph = STONCollector.instance_targets[target][protocol]
+    turn = np.arange(576)
+    wave = 0.55 - 0.45 * np.cos((turn / 12 + 3) / 24 * 2 * np.pi)
+    chance = np.random.default_rng(3)
+    series = {}
+    for number, name in enumerate(graph.names()):
+        size = 4e7 / (1 + number) if name.endswith("bound") else 900 / (1 + number) ** 1.5
+        noise = np.convolve(chance.normal(0, 0.12, 580), np.full(5, 0.2), "valid")
+        series[name] = size * wave * (1 + noise)
+    hits = [values for name, values in series.items() if ".hit." in name]
+    series |= {name: np.sum(hits, axis=0) for name in series if hits and name.endswith("requests")}
+    end = END // 300 * 300
+    title = f"{graph.title}, www.example.com/bar, 2 days"
+    path.write_bytes(
+        render(layout(graph, series, start=end - 576 * 300, end=end, step=300, width=580, height=203, title=title))
+    )
+
+
 def main() -> None:
     directory = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
     directory.mkdir(exist_ok=True)
@@ -137,6 +158,8 @@ def main() -> None:
     ):  # fmt: skip
         theirs(directory / f"{name}_rrdtool.png", definition, title, unit, values)
         ours(directory / f"{name}_ours.png", definition, title, unit, values)
+    ston(directory / "ston_traffic.png", "client_traffic", "http")
+    ston(directory / "ston_hits.png", "client_res_hit", "http")
 
 
 if __name__ == "__main__":
