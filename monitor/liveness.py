@@ -32,7 +32,7 @@ FLUSH = 2.0
 SWEEP = 60.0
 LAST = 2.0
 """Seconds that writing may take at the end."""
-ROWS = 2000
+ROWS = 1000
 """Plugins of hosts that are written at once."""
 
 
