@@ -25,6 +25,8 @@ SLICE = 0.003
 """Seconds of work before the loop gets its turn."""
 LARGE = 64 << 10
 """Bytes of a payload that is parsed in a thread."""
+ENOUGH = 100
+"""Payloads that are worth a commit of their own."""
 QUIET = 300.0
 """Seconds between two log records of the same kind."""
 
@@ -117,8 +119,9 @@ class KuradoIntake:
     async def _run(self) -> None:
         try:
             while self._waiting:
-                if not self._closed:
-                    await asyncio.sleep(float(self.settings.window))
+                # Many that wait already need no window; the others get their turn all the same.
+                few = len(self._waiting) < ENOUGH and not self._closed
+                await asyncio.sleep(float(self.settings.window) if few else 0)
                 waiting, self._waiting = self._waiting, []
                 try:
                     await self._take(waiting)
@@ -137,14 +140,14 @@ class KuradoIntake:
             self._take_settings(settings)
         now = self._clock()
         batches: list[Batch] = []
-        reports: list[Report] = []
+        reports: list[list[Report]] = []
         began = time.perf_counter()
         read: list[Payload] = []
         for one in waiting:
             found = await self._parse(one, now)
             read.append(found)
             batches += found.batches
-            reports += [Report(said.host, said.plugin, now, said.meta, said.warnings) for said in found.said]
+            reports.append([Report(said.host, said.plugin, now, said.meta, said.warnings) for said in found.said])
             if time.perf_counter() - began > SLICE:
                 await asyncio.sleep(0)
                 began = time.perf_counter()
@@ -156,8 +159,10 @@ class KuradoIntake:
             for one in waiting:
                 one.answer.set_result(str(error))
             return
-        self._report(reports)
-        for one in waiting:
+        for number, one in enumerate(waiting):
+            if number % ENOUGH == 0:
+                await asyncio.sleep(0)
+            self._report(reports[number])
             one.answer.set_result("")
         self._count(waiting, read, batches, reasons)
 

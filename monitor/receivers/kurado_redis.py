@@ -23,9 +23,9 @@ from monitor.task import begin
 
 log = logging.getLogger("monitor.receivers.kurado_redis")
 
-AT_ONCE = 500
+AT_ONCE = 200
 """Payloads taken at once."""
-BYTES = 2 << 20
+BYTES = 1 << 20
 """Bytes of these, about."""
 LOOK = 0.5
 """Seconds between two looks at a list that was empty."""
