@@ -25,7 +25,10 @@ def test_every_configuration_in_it_is_good(number: int, tmp_path: Path) -> None:
     text = [text for kind, text in BLOCKS if kind == "ini"][number]
     for secret in re.findall(r"/run/secrets/(\w+)", text):
         (tmp_path / secret).write_text("something long enough\n")
-    (tmp_path / "monitor.conf").write_text(text.replace("/run/secrets/", f"{tmp_path}/"))
+    (tmp_path / "servers.yml").write_text("config: {}\n---\nservice: shop\nservers: []\n")
+    for directory in ("/run/secrets/", "/etc/kurado/"):
+        text = text.replace(directory, f"{tmp_path}/")
+    (tmp_path / "monitor.conf").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "monitor", "check", "-c", str(tmp_path / "monitor.conf")], capture_output=True, text=True
     )
