@@ -129,7 +129,7 @@ class KuradoBaseCollector(Collector):
             Area(KIB * disk_total, "Total", "f3b6ee"),
             Area(KIB * disk_used, "Used", "b44ac0"),
             # Of no height beside bytes, and not seen: it is there for its numbers.
-            Line(100 * disk_used / disk_total, "Used %", "ffffff00"),
+            Line(100 * disk_used / disk_total, "Used %", "ffffff00", unit="percent"),
             Line(Straight(KIB * disk_used), "Prediction", "1b7f3b", dashes=(3, 6)),
             unit="bytes",
             base=1024,

@@ -467,3 +467,11 @@ def test_a_long_unit_is_written_beyond_the_plots_ends_before_it_is_cut() -> None
         (label,) = [text for text in picture.texts if text.upright]
         assert label.text.startswith(shown)
         assert label.box.top >= picture.texts[0].box.bottom
+
+
+def test_a_line_may_have_a_unit_of_its_own_in_the_legend() -> None:
+    graph = Graph(
+        "d", "Disk", Area("a", "used"), Line(100 * Name("a") / 2**30, "part", unit="percent"), unit="bytes", base=1024
+    )
+    made = layout(graph, {"a": np.full(3, 2.0**29)}, start=0, end=180, step=60, width=580, height=203)
+    assert [row.texts["Cur"] for row in made.legend] == ["512.00 MiB", "50.00 %"]

@@ -57,7 +57,8 @@ def legend_row(graph: Graph, item: Item, colour: Colour, values: Floats, peaks: 
         function = FUNCTIONS[column]
         used = high if function is _max and len(high) else known
         numbers[column] = function(used) if len(used) else math.nan
-    texts = {column: text(value, graph.base, graph.unit) for column, value in numbers.items()}
+    base, unit = (graph.base, graph.unit) if item.unit is None else (1000, item.unit)
+    texts = {column: text(value, base, unit) for column, value in numbers.items()}
     return LegendRow(item.legend, colour, numbers, texts)
 
 

@@ -43,6 +43,8 @@ class Item(Element):
     """
 
     stacked = False
+    unit: str | None = None
+    """Of its numbers in the legend, where that is another than the graph's."""
 
     def __init__(
         self,
@@ -82,7 +84,10 @@ class Stack(Area):
 
 
 class Line(Item):
-    """A line, `width` pixels thick, dashed by lengths of pixels on and off in turns."""
+    """A line, `width` pixels thick, dashed by lengths of pixels on and off in turns.
+
+    `unit` is that of its numbers in the legend, where it is another than the graph's.
+    """
 
     def __init__(
         self,
@@ -96,12 +101,14 @@ class Line(Item):
         stacked: bool = False,
         visible: bool = True,
         ending: Ending = "",
+        unit: str | None = None,
     ) -> None:
         super().__init__(value, legend, colour, visible=visible, ending=ending)
         self.width = width
         self.dashes = tuple(dashes)
         self.dash_offset = dash_offset
         self.stacked = stacked
+        self.unit = unit
 
 
 class Tick(Item):
