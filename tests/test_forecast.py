@@ -126,7 +126,7 @@ def test_check_prints_an_aligned_table_and_ok_last(conf: Any, capsys: pytest.Cap
     lines = out.splitlines()
     assert lines[-1] == "OK" and not err
     head = next(number for number, line in enumerate(lines) if line.split()[:2] == ["class", "series"])
-    total = next(number for number, line in enumerate(lines) if line.split()[0] == "total")
+    total = next(number for number, line in enumerate(lines) if number > head and line.split()[0] == "total")
     assert len({len(line) for line in lines[head : total + 1]}) == 1
     name, series, tier, *_ = lines[head + 1].split()
     assert (name, tier) == ("default", "rows") and int(series) > 30
