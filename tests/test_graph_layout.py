@@ -475,3 +475,29 @@ def test_a_line_may_have_a_unit_of_its_own_in_the_legend() -> None:
     )
     made = layout(graph, {"a": np.full(3, 2.0**29)}, start=0, end=180, step=60, width=580, height=203)
     assert [row.texts["Cur"] for row in made.legend] == ["512.00 MiB", "50.00 %"]
+
+
+@pytest.mark.parametrize(
+    ("title", "shown", "size"),
+    [
+        ("cpu  ston1  12 hours", "cpu  ston1  12 hours", 12),
+        ("client_traffic  a.example.com  12 hours", "client_traffic  a.example.com", 10),
+        ("client_http_res_detail  ston1  12 hours", "client_http_res_detail  ston1", 10),
+        ("hitratio  www.example.com/bar/myLiveStream  1 day", "hitratio  www.example.com/bar/m…", 10),
+        ("client_mpegdash_res_detail  www.example.com  1 day", "client_mpegdash_res_detail", 12),
+    ],
+)
+def test_a_narrow_picture_has_the_parts_of_its_title_that_have_room(title: str, shown: str, size: int) -> None:
+    found = layout(TRAFFIC, traffic(144), start=0, end=DAY // 2, step=300, width=205, height=175, title=title).texts[0]
+    assert (found.text, found.font.size) == (shown, size)
+
+
+def test_a_narrow_legend_has_names_of_usual_length_whole_and_the_columns_that_have_room() -> None:
+    graph = Graph("hits", "Hits", Area("a", "Request Hit Ratio"), Line("b", "TCP_CLIENT_REFRESH_MISS"), unit="percent",
+                  legend=("Max", "Average", "Current"))  # fmt: skip
+    series = {"a": np.full(144, 97.18), "b": np.full(144, 93.87)}
+    found = layout(graph, series, start=0, end=DAY // 2, step=300, width=205, height=175)
+    texts = [one.text for one in found.texts]
+    assert {"Request Hit Ratio", "97.18 %", "Max"} <= set(texts)
+    assert not {"Average", "Current"} & set(texts)
+    assert all(0 <= one.box.left and one.box.right <= 205 for one in found.texts)

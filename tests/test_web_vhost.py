@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from PIL import Image
 from test_web_pages import Checker, page
 from web_parts import CONFIG, OWN, Parts, serving
 from yarl import URL
+
+from monitor.web.calls import length
 
 Client = TestClient[Any, Any]
 NOW = 1_795_000_000 // 86400 * 86400 + 43200 + 30
@@ -318,9 +322,39 @@ async def test_names_of_any_letters_work_and_stand_in_the_title(one: Both) -> No
 async def test_the_title_says_target_name_protocol_and_span(one: Both) -> None:
     client, _ = one
     found = await numbers(client, "/graph_vhost", target="traffic", vhost=LIVE, protocol="http", start="-6h")
-    assert found["title"] == f"Traffic, {LIVE} http, 6 hours"
-    assert (await numbers(client, "/graph_global", target="cpu"))["title"] == "CPU, media1, 1 day"
-    assert (await numbers(client, "/graph/cpu_year.png"))["title"] == "CPU, media1, 18 months"
+    assert found["title"] == f"traffic  {LIVE} http  6 hours"
+    assert (await numbers(client, "/graph_global", target="cpu"))["title"] == "cpu  media1  1 day"
+    assert (await numbers(client, "/graph/cpu_year.png"))["title"] == "cpu  media1  18 months"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "text"),
+    [
+        ("2026-11-18 12:00", "2026-11-18 18:00", "6 hours"),
+        ("2025-05-18 12:34:30", "2026-11-18 12:34:30", "18 months"),
+        ("2024-11-18 12:34:30", "2026-11-18 12:34:30", "2 years"),
+        ("2026-10-18 12:34:30", "2026-11-18 12:34:30", "1 month"),
+        ("2026-11-04 12:34:30", "2026-11-18 12:34:30", "2 weeks"),
+        ("2026-10-20 12:00", "2026-10-27 12:00", "1 week"),
+        ("2026-11-17 12:00", "2026-11-18 14:33:20", "1 day 3 hours"),
+        ("2026-11-18 12:00", "2026-11-18 13:20:10", "1 hour 20 minutes"),
+        ("2026-11-18 12:00", "2026-11-18 12:01:01", "1 minute 1 second"),
+        ("2026-08-31 12:00", "2026-11-17 12:00", "78 days"),
+    ],
+)
+def test_a_span_is_told_by_the_calendar_of_its_zone(start: str, end: str, text: str) -> None:
+    zone = ZoneInfo("Europe/Berlin")  # where an hour is added on 2026-10-25
+    since, until = (int(datetime.fromisoformat(at).replace(tzinfo=zone).timestamp()) for at in (start, end))
+    assert length(since, until, "Europe/Berlin") == text
+
+
+async def test_more_points_than_are_read_at_once_are_drawn_coarser(one: Both) -> None:
+    client, _ = one
+    found = await numbers(client, "/graph_vhost", target="traffic", step="5m", start="-90d")
+    assert found["step"] == 900
+    assert known(found, "Outbound") == [8 * 40_000]
+    assert all("peaks" not in line for line in found["lines"])
+    await image(client, "/graph_vhost", target="traffic", step="5m", start="end-20years")
 
 
 def large(found: Checker) -> list[str]:

@@ -15,7 +15,7 @@ from monitor.graph.axis import ValueAxis
 from monitor.graph.compose import LEAST_HEIGHT, LEAST_WIDTH, LEFT, MOST_HEIGHT, MOST_WIDTH, Asked, SizeError, compose
 from monitor.graph.data import Data, Read, Track
 from monitor.graph.model import Graph
-from monitor.graph.picture import Box, Picture, Rect, Text, shortened
+from monitor.graph.picture import Box, Picture, Rect, Text, cells, shortened
 from monitor.graph.printing import words
 from monitor.graph.shapes import Frame, evaluate, peak_of, shapes_of
 from monitor.graph.style import AXIS, BACKGROUND, CANVAS, EDGE, INK, MAJOR, MINOR, RULE, SOFT_INK, Sizes
@@ -23,6 +23,9 @@ from monitor.graph.timeaxis import FARTHEST, TimeAxis, time_axis
 
 MOST_VALUES = 1_000_000
 NO_DATA = "no data"
+APART = "  "
+"""What parts of a title, which may have to be left out, are apart by."""
+LEAST_PART = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,7 @@ def layout(
 
     texts: list[Text] = []
     if parts.titled:
-        short = shortened(name, (total - 2 * sizes.gap) // sizes.title.advance)
-        texts.append(Text(total // 2, sizes.px(3), short, sizes.title, INK, "centre"))
+        texts.append(_title(name, total, sizes))
     if labelled:
         texts += _value_labels(axis, at, sizes, parts.height)
         texts += _unit(
@@ -130,6 +132,23 @@ def layout(
         legend=tuple(one.row for one in drawn),
         has_data=has_data,
     )
+
+
+def _title(name: str, total: int, sizes: Sizes) -> Text:
+    """Return the title. Of parts that are apart by two blanks those after the second are left out where there is no
+    room, then a smaller font is taken; the second one is cut, or left out too when little of it would stay."""
+    room, font, least = total - 2 * sizes.gap, sizes.title, sizes.legend[-1]
+    parts = name.split(APART)
+    while len(parts) > 1 and cells(APART.join(parts)) * font.advance > room:
+        if len(parts) > 2:
+            parts.pop()
+        elif room // least.advance - cells(parts[0] + APART) >= min(LEAST_PART, cells(parts[1])):
+            font = least
+            break
+        else:
+            parts.pop()
+    short = shortened(APART.join(parts), room // font.advance)
+    return Text(total // 2, sizes.px(3), short, font, INK, "centre")
 
 
 def _check(start: int, end: int, step: int, width: int, height: int, zoom: float) -> None:

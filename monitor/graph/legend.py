@@ -17,6 +17,7 @@ from monitor.graph.units import short, text
 BETWEEN = 2  # empty cells between two columns
 MARK = 2  # cells of the coloured box with the room after it
 SHORTEST = 6
+WHOLE = 17  # cells of names that are kept at the cost of columns but the first one
 APART = 4  # cells between two tables side by side
 NUMBER = 8  # cells of a number with its prefix, as it is expected to be
 FEW = 5  # so many rows are one table
@@ -146,7 +147,8 @@ def _table(
 ) -> Block:
     """Return one table, `line` pixels a row.
 
-    The first font is used in which all fits; then names are shortened, then columns are left out from the right.
+    The first font is used in which all fits; then long names are shortened, then columns but the first are left out
+    from the right, then all names are shortened.
     """
     columns = []
     for head in graph.legend:
@@ -159,7 +161,7 @@ def _table(
 
     font = next((one for one in fonts if wide(longest) * one.advance <= width), fonts[-1])
     room = width // font.advance
-    while columns and wide(min(longest, SHORTEST)) > room:
+    while columns and wide(min(longest, SHORTEST if len(columns) == 1 else WHOLE)) > room:
         columns.pop()
     names = min(longest, room - wide(0))
 

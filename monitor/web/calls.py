@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from monitor.graph.layout import APART
 from monitor.graph.model import Graph
 from monitor.handler import SourceInfo
 from monitor.web import instances, targets
@@ -22,6 +26,7 @@ STEPS = {"5m": 300, "30m": 1800, "1h": 3600, "6h": 21600, "1d": 86400}
 FINEST = 300
 """A bucket of this step has no peak, one of a longer step has."""
 DAY = 86400
+UNITS = (("day", DAY), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 class Kind(NamedTuple):
@@ -49,6 +54,7 @@ class Shape(NamedTuple):
     span: Span
     label: str
     size: Size
+    peaks: bool
 
 
 class Calls:
@@ -117,21 +123,25 @@ class Calls:
         self, request: web.Request, key: tuple[str, ...], graph: Graph, infos: Sequence[SourceInfo], where: str,
         shape: Shape, *, mean: bool = False,
     ) -> web.StreamResponse:  # fmt: skip
-        peaks = shape.span.step > FINEST
-        title = f"{graph.title}, {where}, {shape.label}"
-        return await self.pictures.answer(request, Asked(key, graph, infos, shape.span, title, shape.size, peaks, mean))
+        title = APART.join((key[1], where, shape.label))
+        asked = Asked(key, graph, infos, shape.span, title, shape.size, shape.peaks, mean)
+        return await self.pictures.answer(request, asked)
 
     def _asked_shape(self, request: web.Request) -> Shape:
         text = request.query.get("step") or "5m"
         if text not in STEPS:
             raise bad("step", f"expected one of {', '.join(STEPS)}, got {text[:40]!r}", STEPS)
         start, end = times(request, self.services)
-        return Shape(Span(start, end, STEPS[text]), length(end - start), size_of(request, WIDTH, HEIGHT, full=True))
+        step = STEPS[text]
+        # The specification keeps 90 days at 5m, which is more points than are read at once and than there are pixels.
+        coarser = step * math.ceil((end - start) / step / (self.services.config.server.max_points - 2))
+        size = size_of(request, WIDTH, HEIGHT, full=True)
+        return Shape(Span(start, end, coarser), length(start, end, self.services.timezone), size, step > FINEST)
 
     def _shape_of(self, request: web.Request, kind: Kind) -> Shape:
         end = int(self.services.clock())
         size = size_of(request, kind.width, kind.height, full=True)
-        return Shape(Span(end - kind.seconds, end, kind.step), kind.label, size)
+        return Shape(Span(end - kind.seconds, end, kind.step), kind.label, size, kind.step > FINEST)
 
 
 def kind_of(request: web.Request) -> tuple[str, Kind]:
@@ -159,9 +169,24 @@ def called(text: str, servers: Sequence[Server]) -> str:
     return f"all {len(servers)} servers" if text == instances.EVERY else text
 
 
-def length(seconds: int) -> str:
-    """Return a span in the largest unit that it is whole in."""
-    for unit, size in (("week", 7 * DAY), ("day", DAY), ("hour", 3600), ("minute", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds // size} {unit}{'' if seconds == size else 's'}"
-    return f"{seconds} seconds"
+def length(start: int, end: int, tz: str) -> str:
+    """Return a span in the largest unit that it is whole in by the calendar and clock of the time zone.
+
+    One that is whole in none that is long is told in days and hours, hours and minutes, or minutes and seconds.
+    """
+    since, until = (datetime.fromtimestamp(at, ZoneInfo(tz)).replace(tzinfo=None) for at in (start, end))
+    months = 12 * (until.year - since.year) + until.month - since.month
+    if months and since.replace(year=2000, month=1) == until.replace(year=2000, month=1):
+        return _counted(*((months // 12, "year") if months % 12 == 0 else (months, "month")))
+    days = (until - since) / timedelta(days=1)
+    if days >= 1 and days == int(days):
+        return _counted(*((int(days) // 7, "week") if days % 7 == 0 else (int(days), "day")))
+    seconds = end - start
+    unit = next((i for i, (_, size) in enumerate(UNITS) if seconds >= size), len(UNITS) - 1)
+    (word, size), (small, part) = UNITS[unit], UNITS[min(unit + 1, len(UNITS) - 1)]
+    count, rest = divmod(round(seconds / part) * part, size)
+    return " ".join([_counted(count, word), *([_counted(rest // part, small)] if rest else [])])
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
