@@ -203,6 +203,9 @@ class PostgreSQLHandler(Store):
                 await asyncio.sleep(0)
         return found
 
+    def seen(self, source: Source) -> Mapping[str, float]:
+        return self.known.seen_names(source)
+
     async def read(self, source: Source, names: Sequence[str], start: float, end: float) -> dict[str, Points]:
         async with self._opened().reader() as connection:
             return await reader.read(connection, self.known, self.partitions, source, names, start, end)

@@ -202,6 +202,10 @@ class Store(Handler):
         """Return the known sources in order, narrowed by what is given."""
         raise NotImplementedError
 
+    def seen(self, source: Source) -> Mapping[str, float]:
+        """Return when each series of a source was last reported; {} where that is not known."""
+        return {}
+
     async def read(self, source: Source, names: Sequence[str], start: float, end: float) -> dict[str, Points]:
         """Return the rows that touch start..end: those with time > start and since < end. A name unknown is absent."""
         raise NotImplementedError

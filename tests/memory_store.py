@@ -94,6 +94,9 @@ class MemoryStore(Store):
         self._reading -= 1
         return points
 
+    def seen(self, source: Source) -> dict[str, float]:
+        return {name: time for (time, _), row in sorted(self._rows.get(source, {}).items()) for name in row}
+
     async def latest(self, sources: Sequence[Source]) -> dict[Series, tuple[float, float]]:
         newest = {}
         for source in sources:

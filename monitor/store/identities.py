@@ -228,6 +228,15 @@ class Identities:
         """Return when a source last reported in a layout."""
         return float(self.older.get((slot, layout_id), self.last[slot]))
 
+    def seen_names(self, source: Source) -> dict[str, float]:
+        """Return when a source last reported each of its series."""
+        found: dict[str, float] = {}
+        slot = self.slots.get(source)
+        for layout_id in self.held[slot] if slot is not None else ():
+            last = self.seen_in(slot, layout_id) if slot is not None else 0.0
+            found.update((name, last) for name in self.layouts[layout_id].names if last > found.get(name, 0.0))
+        return found
+
     def find(self, host: str | None, collector: str | None, instance: str | None) -> Iterator[int | None]:
         """Yield the slots of the sources in order, narrowed by what is given; None for one that is left out."""
         if host is not None and collector is not None and instance is not None:

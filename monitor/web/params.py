@@ -13,6 +13,7 @@ from aiohttp import web
 
 from monitor.attime import UNITS as TIME_UNITS
 from monitor.attime import TimeError, resolve
+from monitor.web.dates import epoch_of
 from monitor.web.problem import bad
 from monitor.web.services import Services
 
@@ -88,7 +89,8 @@ def read_times(request: web.Request, services: Services, start: str, end: str, b
     """Read both ends. The end may lie in the future, where there is no data yet; the start may not."""
     now = services.clock()
     wrong: TimeError | None = None
-    for texts in product(readings(request, start) or [before], readings(request, end) or ["now"]):
+    tz = services.timezone
+    for texts in product(readings(request, start, tz) or [before], readings(request, end, tz) or ["now"]):
         try:
             since, until = resolve(*texts, now=now, tz=services.timezone)
         except TimeError as error:
@@ -106,8 +108,10 @@ def read_times(request: web.Request, services: Services, start: str, end: str, b
     raise bad({"start": start, "end": end}.get(wrong.parameter, wrong.parameter), wrong.reason)
 
 
-def readings(request: web.Request, name: str) -> list[str]:
+def readings(request: web.Request, name: str, tz: str) -> list[str]:
     """Return what a time in the query string may mean, the likeliest first; none where it is not given.
+
+    A date is given back as epoch seconds, anything else as it stands.
 
     A `+` there is a blank for whoever fills in a form, and a plus for who writes `-1d+2h` into an address: it is taken
     for a plus before a number with a unit, then everywhere, then nowhere, whichever makes a time first.
@@ -119,7 +123,8 @@ def readings(request: web.Request, name: str) -> list[str]:
         raise bad(name, f"expected at most {LONGEST_TIME} characters")
     parts = (part.partition("=") for part in request.rel_url.raw_query_string.split("&"))
     raw = next((value for key, _, value in parts if unquote_plus(key) == name), text)
-    return list(dict.fromkeys((unquote_plus(SIGN.sub("%2B", raw)), unquote(raw), text)))
+    found = dict.fromkeys((unquote_plus(SIGN.sub("%2B", raw)), unquote(raw), text))
+    return list(dict.fromkeys(epoch_of(one, tz) or one for one in found))
 
 
 def duration(request: web.Request, name: str) -> int | None:
