@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, ClassVar, Literal, Protocol
 
 from monitor.batch import FORGET_AFTER, Batch, Kind, Source
@@ -80,6 +81,11 @@ class Http(Protocol):
 
     async def text(self, url: str, *, headers: Mapping[str, str] | None = None) -> str:
         """Return the body of a 200 answer; CollectError otherwise."""
+
+    async def post(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, tls: SSLContext | None = None
+    ) -> Response:
+        """Send a body; else as `get`. `tls` is how an https address is met, where that is not the usual way."""
 
 
 SnmpValue = int | float | str | bytes | None

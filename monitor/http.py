@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import Mapping
 from functools import lru_cache
+from ssl import SSLContext
+from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -64,10 +66,23 @@ class Bound:
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Response:
         """Return the answer whatever its status; CollectError when there is none, or it is too large."""
+        return await self._ask("GET", url, headers=headers)
+
+    async def post(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, tls: SSLContext | None = None
+    ) -> Response:
+        """Send a body; else as `get`. `tls` is how an https address is met, where that is not the usual way."""
+        skip = () if body else ("Content-Type",)  # of nothing no type is told
+        how = True if tls is None else tls
+        return await self._ask("POST", url, headers=headers, data=body, skip_auto_headers=skip, ssl=how)
+
+    async def _ask(self, method: str, url: str, **request: Any) -> Response:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._client.session.get(self._client.parsed(url), headers=headers, allow_redirects=False) as answer,
+                self._client.session.request(
+                    method, self._client.parsed(url), allow_redirects=False, **request
+                ) as answer,
             ):
                 return Response(answer.status, answer.headers, await self._body(url, answer))
         except TimeoutError:
