@@ -273,8 +273,8 @@ def _element(name: str, value: Any) -> str:
 
 
 @asynccontextmanager
-async def serving(server: Server) -> AsyncIterator[Server]:
-    """Serve on a free port of the loopback; `server.url` says where."""
+async def serving(server: Server, port: int = 0) -> AsyncIterator[Server]:
+    """Serve on this port of the loopback, or a free one; `server.url` says where."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         server.asked.append(request.path_qs)
@@ -301,7 +301,7 @@ async def serving(server: Server) -> AsyncIterator[Server]:
     app.router.add_get("/monitoring/{what}", answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     server.url = site.name
     try:

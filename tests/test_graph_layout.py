@@ -500,4 +500,4 @@ def test_a_narrow_legend_has_names_of_usual_length_whole_and_the_columns_that_ha
     texts = [one.text for one in found.texts]
     assert {"Request Hit Ratio", "97.18 %", "Max"} <= set(texts)
     assert not {"Average", "Current"} & set(texts)
-    assert all(0 <= one.box.left and one.box.right <= 205 for one in found.texts)
+    assert all(one.box.left >= 0 and one.box.right <= 205 for one in found.texts)

@@ -149,7 +149,6 @@ async def test_a_week_and_more_show_peaks_and_so_do_the_steps_that_have_them(tmp
         ({"target": "cpu", "only": "yes"}, 400, "only", "1"),
         ({"target": "cpu", "graph_only": "2"}, 400, "graph_only", "0"),
         ({"target": "cpu", "only": "1", "width": "39"}, 400, "width", None),
-        ({"target": "cpu", "start": "-20y"}, 400, "step", None),
     ],
 )
 async def test_a_wrong_parameter_is_named_with_what_is_allowed(
