@@ -213,6 +213,11 @@ class PostgreSQLHandler(Store):
     def built(self, source: Source, step: int) -> float:
         return self.classes.built.get((self.classes.of(source), step), 0.0)
 
+    def begun(self, source: Source, step: int) -> float:
+        slot = self.known.slots.get(source)
+        classes = self.known.classes_of(slot) if slot is not None else (self.classes.of(source),)
+        return min(self.partitions.begin(kept, step) for kept in classes)
+
     async def read_cells(
         self, source: Source, names: Sequence[str], step: int, start: float, end: float, cf: CF
     ) -> dict[str, Cells]:

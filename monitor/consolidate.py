@@ -62,7 +62,7 @@ class Cells:
         begins[0] = time
         return Cells(begins, cells.ends, known, *cells.parts[1:])
 
-    def take(self, rows: slice) -> Cells:
+    def take(self, rows: slice | Ends) -> Cells:
         return Cells(self.begins[rows], self.ends[rows], *(part[rows] for part in self.parts))
 
     def column(self, number: int) -> Cells:

@@ -215,6 +215,10 @@ class Store(Handler):
         finer tiers or in the rows. 0 where there are none."""
         return 0.0
 
+    def begun(self, source: Source, step: int) -> float:
+        """Return since when there is anything of a tier, of step 0 of the rows; infinity where there is nothing."""
+        return 0.0
+
     async def read_cells(
         self, source: Source, names: Sequence[str], step: int, start: float, end: float, cf: CF
     ) -> dict[str, Cells]:

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from monitor.consolidate import CF, Cells
 from monitor.handler import Floats, Points, Series, Source, SourceInfo, Store
-from monitor.levels import COLLECTED, Level, levels, pdp_step
+from monitor.levels import COLLECTED, Level, levels, pdp_step, with_begin
 from monitor.pdp import FARTHEST
 from monitor.rates import heartbeat
 from monitor.window import Window, add, consolidated
@@ -235,7 +236,9 @@ class Query:
         finest: list[int] = []
         for source, (info, names) in known.items():
             if names:
-                ladder = ladders[source] = levels(self._store.retention.of(source), info, cf)
+                ladder = levels(self._store.retention.of(source), info, cf)
+                ladder = with_begin(ladder, partial(self._store.begun, source), info.first_seen)
+                ladders[source] = ladder
                 since = max(start, info.first_seen) if everything else start
                 finest.append(_reaching(ladder, since, now).step)
         base = min(finest, default=PDP_STEP)

@@ -72,6 +72,7 @@ class Builder:
         self._undropped: set[Leaf] = set()
         """Rows that are packed, but that somebody reads."""
         self.rest = rest
+        self._now = 0.0
         self._writer = writer
         self._partitions = partitions
         self._classes = classes
@@ -89,6 +90,8 @@ class Builder:
             await self._run(now)
 
     async def _run(self, now: float) -> None:
+        self._now = now
+        await self._turn_back(now)
         for kept, one in self._classes.numbered().items():
             if one.pack:
                 await self._pack(kept, now)
@@ -97,6 +100,16 @@ class Builder:
                 await self._build(kept, one, tier, finer, now)
                 finer = tier
         await self._mend()
+
+    async def _turn_back(self, now: float) -> None:
+        """Take back what a clock that was ahead made to be thought of as over."""
+        ahead = {key for key, at in self._classes.built.items() if at > now and key in self._partitions.trees}
+        for kept, step in ahead:
+            begin = self._partitions.trees[kept, step].begin(max(0.0, now - GRACE))
+            async with self._writing() as connection:
+                await self._classes.set_built(connection, kept, step, begin)
+        for kept in {kept for kept, _ in ahead}:
+            self._writer.closed[kept] = max(at for (each, _), at in self._classes.built.items() if each == kept)
 
     async def _close(self, kept: int, until: float) -> None:
         """Have rows older than this marked as late from now on; a write under way is waited for."""
@@ -228,6 +241,16 @@ class Builder:
         else:
             wides = await self._finer(connection, slot, finer, start - step, end)
             cells = await asyncio.to_thread(wide.of_cells, wides, step=step, start=start, end=end)
+        others = await self._others(connection, slot, one, tier, finer, start - step, end)
+        if others:
+            cells = await asyncio.to_thread(
+                lambda: wide.side_by_side(
+                    [
+                        *cells,
+                        *(made for some in others for made in wide.of_cells(some, step=step, start=start, end=end)),
+                    ]
+                )
+            )
         wanted = {cf for each in one.stored if each.step >= tier.step for cf in each.functions}
         made = []
         for each in cells:
@@ -235,10 +258,14 @@ class Builder:
                 each, least=CF.MIN in wanted, most=CF.MAX in wanted, last=CF.LAST in wanted
             )  # fmt: skip
             packed = await asyncio.to_thread(chunk.of_cells, few.cells, len(few.layout.names))
-            made.append(Chunk(await self._interned(slot, few.layout, float(few.cells.ends[-1])), start, packed))
+            # A cell may end after the source did, which was not seen then.
+            seen = min(float(few.cells.ends[-1]), float(known.last[slot]) - 1)
+            made.append(Chunk(await self._interned(slot, few.layout, seen), start, packed))
         leaf = tree.leaf(start)
         await self._partitions.make(connection, leaf)
         await chunks.replace(connection, leaf, source_id, (start, end), made)
+        if made:
+            self._partitions.begins(tree, start)
         self.stats.cells_chunks += len(made)
         self.stats.cells_bytes += sum(len(each.packed.data) for each in made)
 
@@ -246,18 +273,47 @@ class Builder:
         self, connection: asyncpg.Connection, slot: int, finer: Tier, start: float, end: float
     ) -> list[Wide]:
         """Return the cells of a tier from `start` to `end`, in order of time."""
-        known, found = self._known, []
-        for kept in known.classes_of(slot):
-            if not self._partitions.touched(kept, finer.step, start, end):
-                continue
-            tree = self._partitions.trees[kept, finer.step]
-            number = int(known.ids[slot])
-            for one in await chunks.whole(connection, tree, number, tree.begin(start), end):
-                layout = known.layouts.get(one.layout_id)
-                if layout is not None:
-                    cells = await asyncio.to_thread(chunk.read_cells, one.packed.data, one.packed.offsets)
-                    found.append((one.start, Wide(layout, cells)))
+        found = []
+        for kept in self._known.classes_of(slot):
+            if self._partitions.touched(kept, finer.step, start, end):
+                found += await self._whole(connection, slot, self._partitions.trees[kept, finer.step], start, end)
         return [one for _, one in sorted(found, key=lambda each: each[0])]
+
+    async def _whole(
+        self, connection: asyncpg.Connection, slot: int, tree: Tree, start: float, end: float
+    ) -> list[tuple[int, Wide]]:
+        """Return the chunks of a tree that have a part in start..end, each with when it begins."""
+        known, found = self._known, []
+        for one in await chunks.whole(connection, tree, int(known.ids[slot]), tree.begin(start), end):
+            layout = known.layouts.get(one.layout_id)
+            if layout is not None:
+                cells = await asyncio.to_thread(chunk.read_cells, one.packed.data, one.packed.offsets)
+                found.append((one.start, Wide(layout, cells)))
+        return found
+
+    async def _others(
+        self, connection: asyncpg.Connection, slot: int, one: RetentionClass, tier: Tier, finer: Tier | None,
+        start: int, end: int,
+    ) -> list[list[Wide]]:  # fmt: skip
+        """Return what else there is of a period: of tiers that were taken away, and of the source's former classes.
+
+        Where what the tier is made of does not reach back so far any more, its own cells are among it.
+        """
+        found = []
+        now, *former = self._known.classes_of(slot)
+        own = {each.step for each in one.stored}
+        reach = one.collected if finer is None else finer.keep
+        if start < self._now - reach:
+            own.discard(tier.step)
+        for (kept, step), tree in self._partitions.trees.items():
+            if step is None or step == PACKED or step > tier.step or tier.step % step:
+                continue
+            mine = kept == now and step not in own
+            was = kept in former and (finer is None or step != finer.step)
+            if (mine or was) and self._partitions.touched(kept, step, start, end):
+                some = await self._whole(connection, slot, tree, start, end)
+                found.append([each for _, each in some])
+        return [some for some in found if some]
 
     async def _interned(self, slot: int, layout: Layout, seen: float) -> int:
         """Return the number of a layout that the source has cells in."""

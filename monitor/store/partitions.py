@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import asyncpg
 
-from monitor.store.trees import DAY, Leaf, Tree, start_of
+from monitor.store.trees import DAY, PACKED, Leaf, Tree, start_of
 
 log = logging.getLogger("monitor.store.partitions")
 
@@ -18,6 +19,7 @@ LEAVES = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = to_regclass($1)
 """
+OLDEST = "SELECT extract(epoch FROM min(start))::bigint FROM {leaf}"
 KEYS = {"sample": "source_id, time, since", "chunk": "source_id, start, layout_id"}
 WIDE = {"sample": ("values", "MAIN"), "chunk": ("data", "EXTERNAL")}
 """The wide column of each table and how it is stored: rows stay whole, of packed columns a part can be read."""
@@ -30,6 +32,8 @@ class Partitions:
         self.trees: dict[tuple[int, int | None], Tree] = {}
         """By class and step; the step of collected rows is None."""
         self.leaves: set[Leaf] = set()
+        self.begun: dict[tuple[int, int | None], int] = {}
+        """When the oldest chunk of each tree begins."""
         self.stuck: set[Leaf] = set()
         """Those that could not be dropped yet, since somebody reads."""
 
@@ -44,6 +48,18 @@ class Partitions:
             for leaf in self.leaves
         )
 
+    def begins(self, tree: Tree, start: int) -> None:
+        """Note that a tree has a chunk that begins then."""
+        key = tree.kept, tree.step
+        self.begun[key] = min(start, self.begun.get(key, start))
+
+    def begin(self, kept: int, step: int) -> float:
+        """Return since when there is anything of a step, 0 for the rows, packed or not; infinity without any."""
+        if step != PACKED:
+            return self.begun.get((kept, step), math.inf)
+        mine = (leaf.start for leaf in self.leaves if leaf.tree.kept == kept and leaf.tree.step in (None, PACKED))
+        return min(mine, default=math.inf)
+
     async def load(self, connection: asyncpg.Connection, trees: Iterable[Tree]) -> None:
         """Know these trees, made where they are not there yet, and their leaves."""
         known = {(tree.kept, tree.step): tree for tree in trees}
@@ -52,7 +68,12 @@ class Partitions:
             await self._plant(connection, tree)
             names = await connection.fetch(LEAVES, tree.name)
             leaves |= {Leaf(tree, start_of(row["relname"])) for row in names}
-        self.trees, self.leaves = known, leaves
+        self.trees, self.leaves, self.begun = known, leaves, {}
+        for leaf in sorted(leaves, key=lambda leaf: leaf.start):
+            if leaf.tree.step and (leaf.tree.kept, leaf.tree.step) not in self.begun:
+                begin = await connection.fetchval(OLDEST.format(leaf=leaf.name))
+                if begin is not None:
+                    self.begins(leaf.tree, begin)
         self.stuck = {leaf for leaf in self.stuck if leaf in leaves}
 
     async def make_ahead(self, connection: asyncpg.Connection, now: float) -> None:

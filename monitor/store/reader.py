@@ -24,6 +24,8 @@ ABSENT = 0x7FF8_0000_0000_DEAD
 """A NaN that stands for NULL, not reported, on the way to us."""
 PLACES = {CF.AVERAGE: 1, CF.MIN: 2, CF.MAX: 3, CF.LAST: 4}
 """Which of the five columns of cells a function needs, beside the first; the others follow from that alone."""
+NAMES_AT_ONCE = 400
+"""Series of a source that are read by one statement, which may have at most 1,664 columns."""
 IN_A_THREAD = 10
 """Packed columns from which on they are unpacked in a thread."""
 
@@ -50,13 +52,27 @@ async def read(
 ) -> dict[str, Points]:
     """Return the rows of a source that touch start..end, by name, sorted by time."""
     slot = known.slots.get(source)
-    if slot is None:
-        return {}
+    found: dict[str, Points] = {}
+    if slot is not None:
+        for some in _in_parts(names):
+            found |= await _read(connection, known, partitions, slot, some, start, end)
+    return found
+
+
+def _in_parts(names: Sequence[str]) -> list[list[str]]:
+    once = list(dict.fromkeys(names))
+    return [once[first : first + NAMES_AT_ONCE] for first in range(0, len(once), NAMES_AT_ONCE)]
+
+
+async def _read(
+    connection: asyncpg.Connection, known: Identities, partitions: Partitions, slot: int, names: Sequence[str],
+    start: float, end: float,
+) -> dict[str, Points]:  # fmt: skip
     found: dict[str, list[Points]] = {}
     number, reach = int(known.ids[slot]), end + 2 * float(known.interval[slot])
     for layout_id in known.held[slot]:
         layout = known.layouts[layout_id]
-        here = [name for name in dict.fromkeys(names) if name in layout.column]
+        here = [name for name in names if name in layout.column]
         if not here:
             continue
         for kept in known.classes_of(slot):
@@ -139,8 +155,17 @@ async def read_cells(
 ) -> dict[str, Cells]:
     """Return the cells of a tier of a source that have a part in start..end, by name, good for one function."""
     slot = known.slots.get(source)
-    if slot is None:
-        return {}
+    found: dict[str, Cells] = {}
+    if slot is not None:
+        for some in _in_parts(names):
+            found |= await _read_cells(connection, known, partitions, slot, some, step, start, end, cf)
+    return found
+
+
+async def _read_cells(
+    connection: asyncpg.Connection, known: Identities, partitions: Partitions, slot: int, names: Sequence[str],
+    step: int, start: float, end: float, cf: CF,
+) -> dict[str, Cells]:  # fmt: skip
     found: dict[str, list[Cells]] = {}
     for kept in known.classes_of(slot):
         if not partitions.touched(kept, step, start, end):
@@ -148,7 +173,7 @@ async def read_cells(
         tree = partitions.trees[kept, step]
         for layout_id in known.held[slot]:
             layout = known.layouts[layout_id]
-            here = [name for name in dict.fromkeys(names) if name in layout.column]
+            here = [name for name in names if name in layout.column]
             if not here:
                 continue
             ranges = list(chunks.value_ranges(layout, here, chunk.PARTS))
@@ -177,8 +202,14 @@ def _cells(row: list[list[bytes]], cf: CF) -> list[Cells]:
 
 
 def _in_order(parts: list[Cells]) -> Cells:
+    """Return cells as one; where those of a former class are there too, the cells that know more."""
     parts = [part for part in parts if len(part)]
-    return join(sorted(parts, key=lambda part: int(part.ends[0])))
+    cells = join(sorted(parts, key=lambda part: int(part.ends[0])))
+    if (cells.ends[1:] > cells.ends[:-1]).all():
+        return cells
+    order = np.lexsort((-cells.known, cells.ends))
+    ends = cells.ends[order]
+    return cells.take(order[np.concatenate(([True], ends[1:] != ends[:-1]))])
 
 
 async def _computed(columns: int, work: Callable[[], T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def of_rows(
         if step > pdp_step:
             cells = gather(cells.after(first), step)
         found.append(Wide(layout, _ending(cells, start, end)))
-    return _side_by_side(found)
+    return side_by_side(found)
 
 
 def of_cells(wides: Sequence[Wide], *, step: int, start: int, end: int) -> list[Wide]:
@@ -48,9 +49,9 @@ def of_cells(wides: Sequence[Wide], *, step: int, start: int, end: int) -> list[
     by_layout: dict[Layout, list[Cells]] = {}
     for one in wides:
         by_layout.setdefault(one.layout, []).append(one.cells)
-    if len(by_layout) > 1:
+    if len(by_layout) > 1 or not all(map(_follow, by_layout.values())):
         # a name of several layouts is one series: its parts have to follow each other
-        by_layout = {wide.layout: [wide.cells] for wide in _side_by_side(wides)}
+        by_layout = {wide.layout: [wide.cells] for wide in side_by_side(wides)}
     first = start // step * step
     found = []
     for layout, parts in by_layout.items():
@@ -71,6 +72,11 @@ def thinned(wide: Wide, *, least: bool, most: bool, last: bool) -> Wide:
             cells.max if most else none, cells.last if last else none,
         ),
     )  # fmt: skip
+
+
+def _follow(parts: Sequence[Cells]) -> bool:
+    """Tell whether these cells follow each other; those of a former class may stand beside them."""
+    return all(one.ends[-1] < two.ends[0] for one, two in pairwise(part for part in parts if len(part)))
 
 
 def _ending(cells: Cells, start: int, end: int) -> Cells:
@@ -109,8 +115,11 @@ def _sorted(parts: Sequence[Rows]) -> Rows:
     return Rows(time[order], since[order], values[order])
 
 
-def _side_by_side(wides: Sequence[Wide]) -> list[Wide]:
-    """Return cells of one axis for all names, or for as many as a layout may have."""
+def side_by_side(wides: Sequence[Wide]) -> list[Wide]:
+    """Return cells of one axis for all names, or for as many as a layout may have.
+
+    Of a name that has several cells of one end the one that knows most stands; of equal ones the first.
+    """
     wides = [wide for wide in wides if len(wide.cells)]
     if len(wides) < 2:
         return wides
@@ -127,7 +136,8 @@ def _side_by_side(wides: Sequence[Wide]) -> list[Wide]:
             rows = np.searchsorted(ends, wide.cells.ends)
             to = np.array([layout.column[name] for name in here], dtype=np.int64)
             columns = [wide.layout.column[name] for name in here]
+            more = wide.cells.known[:, columns] > parts[0][rows[:, None], to]
             for part, values in zip(parts, wide.cells.parts, strict=True):
-                part[rows[:, None], to] = values[:, columns]
+                part[rows[:, None], to] = np.where(more, values[:, columns], part[rows[:, None], to])
         made.append(Wide(layout, Cells(begins, ends, *parts)))
     return made

@@ -43,6 +43,11 @@ INSERT INTO stale SELECT s, to_timestamp(d) FROM unnest($1::int[], $2::float8[])
 ON CONFLICT (source_id, day) DO UPDATE SET marked = clock_timestamp()
 """
 
+SET_FIRST = """
+UPDATE source SET first_seen = to_timestamp(n.first) FROM unnest($1::int[], $2::float8[]) AS n (id, first)
+WHERE source.id = n.id
+"""
+
 
 @dataclass(slots=True)
 class Stats:
@@ -63,6 +68,8 @@ class _Plan:
     """Rows that may be there already."""
     stale: set[tuple[int, int]] = field(default_factory=set)
     """The (source id, day) that were packed or consolidated before all of their rows were there."""
+    first: dict[int, float] = field(default_factory=dict)
+    """The slots that have rows now from before they were first seen, and when the first of these was."""
 
 
 class Writer:
@@ -97,12 +104,17 @@ class Writer:
         async with connection.transaction():
             if plan.stale:
                 await connection.execute(STALE, *map(list, zip(*sorted(plan.stale), strict=True)))
+            if plan.first:
+                numbers = [int(self.identities.ids[slot]) for slot in plan.first]
+                await connection.execute(SET_FIRST, numbers, list(plan.first.values()))
             for leaf, parts in plan.fresh.items():
                 merged += await self._store(connection, leaf, parts, news)
             for leaf, parts in plan.doubtful.items():
                 merged += await self._merge(connection, leaf, parts, news)
             await connection.execute(CURSOR, cursor.segment, cursor.row)
         self.identities.apply(news)
+        for slot, first in plan.first.items():
+            self.identities.first[slot] = first
         for rows, slots in plan.rows:
             self.identities.seen(slots, rows.layout_ids(self.identities.layout_ids), rows.times, rows.intervals)
             self.stats.rows += len(rows.sources)
@@ -180,6 +192,9 @@ class Writer:
         for rows in tables:
             slots, layouts = known.resolve(rows.sources), rows.layout_ids(known.layout_ids)
             plan.rows.append((rows, slots))
+            for row in np.flatnonzero(rows.times < known.first[slots]).tolist():
+                slot = int(slots[row])
+                plan.first[slot] = min(float(rows.times[row]), plan.first.get(slot, np.inf))
             times, since = copying.microseconds(rows.times), copying.microseconds(rows.since)
             classes, days = known.kept[slots], copying.days(times)
             # Only what is not newer than all that is known of its source can be there already.
