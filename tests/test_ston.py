@@ -514,9 +514,45 @@ async def test_what_was_cut_off_is_refused(form: str, size: int) -> None:
         await read(body, format=form.lower())
 
 
+@pytest.mark.parametrize("size", [65_540, 100_000, 400_000, -10])
+async def test_a_large_xml_that_was_cut_off_is_refused(size: int) -> None:
+    body = Media({f"{n}.example.com": ["/live"] for n in range(20)}).body("XML")[:size]
+    assert len(body) > pieces.SMALL
+    with pytest.raises(CollectError, match=r"^expected "):
+        await read(body, format="xml")
+
+
+@pytest.mark.parametrize("wrong", [b"</VirtualHost>", b"</virtualhost>", b"</Virtual>"])
+async def test_a_large_xml_is_what_its_json_is_whatever_its_tags_are_closed_by(wrong: bytes) -> None:
+    server = Media({f"{n}.example.com": ["/live", "/<a&b>"] for n in range(10)})
+    body = server.body("XML").replace(b"</VirtualHost>", wrong, 3)
+    assert len(pieces.cut_xml(body)[1]) == (10 if wrong == b"</VirtualHost>" else 7)
+    one, other = await read(server.body("JSON")), await read(body, format="xml")
+    assert one.keys() == other.keys()
+    for name, batch in one.items():
+        assert batch.meta == other[name].meta
+        assert other[name].values == pytest.approx(batch.values)
+
+
+async def test_reading_xml_lets_others_run() -> None:
+    body = Media({f"{n}.example.com": ["/a", "/b"] for n in range(10)}).body("XML")
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count())
+    await xml.loads(body)
+    counting.cancel()
+    assert turns >= body.count(b"<") // xml.SLICE - 1 > 20
+
+
 @given(st.binary(max_size=300) | st.text(alphabet='{}[]",:=<>/ab1 \\', max_size=200).map(str.encode))
 def test_whatever_comes_is_read_or_refused_in_words(body: bytes) -> None:
-    for what in (lenient.loads, xml.loads):
+    for what in (lenient.loads, lambda body: asyncio.run(xml.loads(body))):
         try:
             what(body)
         except CollectError as error:

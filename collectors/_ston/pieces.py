@@ -19,6 +19,7 @@ SMALL = 65536
 """What is larger is cut, and read in a thread where it cannot be."""
 LISTS = {name: re.compile(rb'"%s"\s*:\s*\[' % name.encode()) for name in ("VirtualHost", "View", "Channel")}
 SEAM = re.compile(rb"\}\s*(?:,\s*)?([{\]])")
+OPENED, CLOSED = re.compile(rb"<VirtualHost\s"), b"</VirtualHost>"
 EMPTY = re.compile(rb"\s*\]")
 BOM = b"\xef\xbb\xbf"
 
@@ -52,7 +53,7 @@ async def read(data: bytes, take: Callable[[Any], Made]) -> tuple[dict[str, Any]
     """Return the `Host` of an answer without its virtual hosts, and what `take` makes of each of those."""
     data = data.removeprefix(BOM)
     if data.lstrip()[:1] == b"<":
-        return await _taken(host(await asyncio.to_thread(xml.loads, data)), take)
+        return await _of_xml(data, take)
     head, pieces = await asyncio.to_thread(cut, data, "VirtualHost") if len(data) > LARGE else cut(data, "VirtualHost")
     if len(head) > SMALL:
         head, _ = cut(head, "View")
@@ -69,6 +70,34 @@ async def read(data: bytes, take: Callable[[Any], Made]) -> tuple[dict[str, Any]
         if pieces:
             return found, made
     return await _taken(host(await parsed(data)) if pieces else found, take)
+
+
+async def _of_xml(data: bytes, take: Callable[[Any], Made]) -> tuple[dict[str, Any], list[Made]]:
+    """Read virtual hosts one by one: the tree of all of them would be so large that freeing it is felt."""
+    head, pieces = cut_xml(data) if len(data) > SMALL else (data, [])
+    made: list[Made] = []
+    try:
+        found = host(await xml.loads(head)) if pieces else {}
+        for piece in pieces:
+            tree = await xml.loads(piece)
+            (vhost,) = listed(tree.get("VirtualHost"))
+            made.append(take(vhost))
+    except (CollectError, ValueError):
+        pieces = []  # tags that do not match: where all is read together that is forgiven
+    return (found, made) if pieces else await _taken(host(await xml.loads(data)), take)
+
+
+def cut_xml(data: bytes) -> tuple[bytes, list[bytes]]:
+    """Return a document without its virtual hosts, and those."""
+    rest, pieces, at = [], [], 0
+    while found := OPENED.search(data, at):
+        end = data.find(CLOSED, found.end()) + len(CLOSED)
+        if end < len(CLOSED):
+            break
+        rest.append(data[at : found.start()])
+        pieces.append(data[found.start() : end])
+        at = end
+    return b"".join((*rest, data[at:])), pieces
 
 
 async def _taken(found: dict[str, Any], take: Callable[[Any], Made]) -> tuple[dict[str, Any], list[Made]]:
