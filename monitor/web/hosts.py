@@ -93,12 +93,12 @@ class HostView:
         """Work out the parts and the state."""
         self.parts = [_collected(job, self.sources) for job in self.jobs]
         served = {(job.collector.path, job.collector.section) for job in self.jobs}
-        pushed: dict[str, list[SourceInfo]] = {}
+        found: dict[str, list[SourceInfo]] = {}
         for info in self.sources:
             if not _serves(served, info):
-                pushed.setdefault(info.source.collector, []).append(info)
+                found.setdefault(info.source.collector, []).append(info)
         least = SILENT if self.spec.pushed else 0.0
-        silent = [_pushed(word, infos, now, least) for word, infos in pushed.items()]
+        silent = [pushed(word, "", infos, now, least) for word, infos in found.items()]
         fresh = [part for part in silent if now - part.last_seen <= max(FORGOTTEN, heartbeat(part.interval))]
         self.parts += fresh if fresh or self.parts else silent
         self.last_seen = max((part.last_seen for part in (*self.parts, *silent)), default=0.0)
@@ -144,12 +144,13 @@ def _collected(job: Job, sources: Sequence[SourceInfo]) -> Part:
     return Part(key.collector, key.section, job.up, job.reason, job.interval, seen, job)
 
 
-def _pushed(word: str, infos: Sequence[SourceInfo], now: float, least: float) -> Part:
+def pushed(word: str, section: str, infos: Sequence[SourceInfo], now: float, least: float) -> Part:
+    """Return the part of what is pushed: it fails after silence of a heartbeat, of `least` seconds at least."""
     newest = max(infos, key=lambda info: info.last_seen)
     silence = now - newest.last_seen
     up = silence <= max(heartbeat(newest.interval), least)
     reason = "" if up else f"nothing was pushed for {_span(silence)}"
-    return Part(word, "", up, reason, newest.interval, newest.last_seen)
+    return Part(word, section, up, reason, newest.interval, newest.last_seen)
 
 
 def _span(seconds: float) -> str:
@@ -185,14 +186,30 @@ async def views(services: Services) -> list[HostView]:
 
 async def view(services: Services, name: str, parameter: str) -> HostView:
     """Return one host by identity, hostname or address; the problem of an unknown one names those that there are."""
-    spec = services.inventory.find(name)
-    sources = await services.store.sources(host=spec.host if spec else name)
-    if spec is None and not sources:
-        raise await no_host(services, name, parameter)
-    jobs = [job for job in list(services.parts.runner.jobs.values()) if spec and job.target.host == spec.host]
-    found = HostView(spec or HostSpec(name, "", name), jobs, sources)
-    found.judge(services.clock())
-    _by_agent(services, found)
+    (found,) = await several(services, [name], parameter)
+    return found
+
+
+async def several(services: Services, names: Sequence[str], parameter: str) -> list[HostView]:
+    """Return hosts in the order of their names, each of which may be an identity, a hostname or an address."""
+    jobs: dict[str, list[Job]] = {identity(services, name): [] for name in names}
+    for number, job in enumerate(list(services.parts.runner.jobs.values())):
+        if (mine := jobs.get(job.target.host)) is not None:
+            mine.append(job)
+        if number % 2000 == 1999:
+            await asyncio.sleep(0)
+    found: list[HostView] = []
+    for number, name in enumerate(names):
+        spec = services.inventory.find(name)
+        sources = await services.store.sources(host=spec.host if spec else name)
+        if spec is None and not sources:
+            raise await no_host(services, name, parameter)
+        one = HostView(spec or HostSpec(name, "", name), jobs[spec.host] if spec else [], sources)
+        one.judge(services.clock())
+        _by_agent(services, one)
+        found.append(one)
+        if number % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
     return found
 
 

@@ -16,8 +16,11 @@ from monitor.web.answers import STARTED
 from monitor.web.api import Api
 from monitor.web.auth import Gate, Right
 from monitor.web.calls import Calls
+from monitor.web.compare import ComparePage
 from monitor.web.draw import Drawer
 from monitor.web.health import Health
+from monitor.web.host import HostPage
+from monitor.web.index import IndexPage
 from monitor.web.pages import Pages
 from monitor.web.params import known_only
 from monitor.web.pause import Pausing
@@ -26,6 +29,7 @@ from monitor.web.problem import ProblemError, bad
 from monitor.web.push import Push
 from monitor.web.scrape import Scrape
 from monitor.web.services import Services
+from monitor.web.statics import Statics
 from monitor.web.status import Status
 from monitor.web.vhosts import VhostPages
 
@@ -63,8 +67,8 @@ RIGHTS: Mapping[tuple[str, str], Right] = {
 }
 """What else than reading and pushing is needed."""
 SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self';"
-    " base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self';"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -74,7 +78,8 @@ SECURITY = {
 def make_app(services: Services) -> web.Application:
     """Return the application that serves pages, pictures and the API."""
     gate, health, drawer = Gate(services), Health(services), Drawer()
-    pages = Pages(services, health)
+    statics = Statics()
+    pages = Pages(services, health, statics)
     api, pictures, push = Api(services), Pictures(services, drawer), Push(services)
     calls = Calls(pictures)
     status, pausing = Status(services), Pausing(services)
@@ -83,10 +88,11 @@ def make_app(services: Services) -> web.Application:
     app = web.Application(middlewares=[border.middleware])
     app[ANSWERS] = border.answers
     reading: dict[str, Handler] = {
-        "/": pages.index,
-        "/server": pages.server,
+        "/": IndexPage(pages).index,
+        "/server": HostPage(pages).server,
+        "/servers": ComparePage(pages).servers,
         "/vhost": VhostPages(pages).vhost,
-        "/static/{name}": pages.static,
+        "/static/{name}": statics.static,
         "/graph": pictures.graph,
         "/graph_global": calls.graph_global,
         "/graph_vhost": calls.graph_vhost,
@@ -190,7 +196,7 @@ class Border:
         request_id = request[REQUEST_ID]
         headers = {**problem.headers, "Cache-Control": "no-store"}
         if wants_page(request):
-            text = self.pages.problem(problem.members(request_id))
+            text = self.pages.problem(request, problem.members(request_id))
             return web.Response(text=text, status=problem.status, content_type="text/html", headers=headers)
         return web.Response(body=problem.body(request_id), status=problem.status, content_type=PROBLEM, headers=headers)
 

@@ -26,6 +26,16 @@ class Shown(NamedTuple):
     width: int
     height: int
     call: str
+    narrow: tuple[str, str, int, int] | None = None
+    """The same for a phone, at both densities, and its size."""
+
+
+class Pictured(NamedTuple):
+    """A graph of a host with its pictures of one or several terms, each with the time that it shows in words."""
+
+    graph: str
+    title: str
+    pictures: list[tuple[str, Shown]]
 
 
 @dataclass(frozen=True, slots=True)

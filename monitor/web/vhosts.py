@@ -61,7 +61,7 @@ class VhostPages:
         every = await asyncio.to_thread(instances.instances, servers)
         channels = [] if found.channel else await asyncio.to_thread(rows, host, cls, every.values(), vhost=found.vhost)
         return await self.pages.page(
-            "vhost.html", found=found, host=host, server=self.services.inventory.hosts.get(servers[0].host),
+            request, "vhost.html", found=found, host=host, server=self.services.inventory.hosts.get(servers[0].host),
             hostname=servers[0].hostname if len(servers) == 1 else "all servers", graphs=shown, terms=TERMS, term=term,
             protocols=list(known), protocol=protocol, channels=channels, most=MOST_ROWS, page_of=page_of,
             origin=str(request.url.origin()),
