@@ -96,6 +96,19 @@ def test_a_definition_pasted_from_a_shell_script_works() -> None:
     assert (comment.text, comment.ending) == ('it\'s "done" :)', "r")
 
 
+def test_options_may_stand_behind_quoted_instructions_as_munin_writes_them() -> None:
+    graph = parse(
+        "/usr/bin/rrdtool graph /tmp/cpu.png --title 'CPU usage' -r --lower-limit 0 \\\n"
+        " 'DEF:a=cpu-system-d.rrd:42:AVERAGE' 'AREA:a#00cc00:system' --end 1795266000 --base 1024 \\\n"
+        " 'GPRINT:a:LAST:%6.2lf%s\\j' --upper-limit 100 'LINE1:a#000000' -u 90"
+    )
+    assert (graph.title, graph.lower, graph.upper, graph.base, graph.rigid) == ("CPU usage", 0.0, 90.0, 1024, True)
+    assert list(graph.warnings) == ["line 2: --end has no effect here"]
+    assert [type(item) for item in graph.items] == [Area, Print, Line]
+    unquoted = parse("DEF:a=x:a:AVERAGE LINE1:a#ff0000:in -v out")
+    assert [item.legend for item in unquoted.items if isinstance(item, Line)] == ["in -v out"]
+
+
 def test_a_definition_of_devices_is_bound_to_each_of_them() -> None:
     graph = case("disk")
     names = [f"disk-usage-{disk}-{what}" for disk in ("sda", "sdb") for what in ("used", "available")]

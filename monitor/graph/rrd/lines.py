@@ -59,7 +59,7 @@ def lines(text: str) -> Iterator[list[Word]]:
             line = body[:-1].rstrip()
         if not line or line.startswith(("#", "//")):
             continue
-        command = re.match(r"(?:\$ )?rrdtool\s+graphv?\s+\S+", line)
+        command = re.match(r"(?:\$ )?(?:\S*/)?rrdtool\s+graphv?\s+\S+", line)
         if command:
             line = line[command.end() :].strip()
         plain = bool(command or OPTION.match(line))
@@ -69,8 +69,11 @@ def lines(text: str) -> Iterator[list[Word]]:
 
 
 def _words(line: str, plain: bool) -> Iterator[tuple[str, bool]]:
-    """Yield what a shell would make of a line; if not `plain`, blanks only end what an instruction follows."""
-    at, made, began, quoted = 0, list[str](), True, False
+    """Yield what a shell would make of a line.
+
+    If not `plain`, blanks only end what is quoted, options, and what an instruction follows.
+    """
+    at, made, began, quoted, option = 0, list[str](), True, False, False
     unclosed: set[str] = set()
     while at < len(line):
         sign, end = line[at], 0
@@ -86,10 +89,12 @@ def _words(line: str, plain: bool) -> Iterator[tuple[str, bool]]:
         elif sign.isspace():
             blanks = BLANKS.match(line, at)
             end = blanks.end() if blanks else at + 1
-            if plain or quoted or INSTRUCTION.match(line, end + (line[end : end + 1] in QUOTES)):
+            instruction = bool(INSTRUCTION.match(line, end + (line[end : end + 1] in QUOTES)))
+            if plain or quoted or option or instruction:
                 if made or quoted:
                     yield "".join(made), quoted
                 made, began, quoted = [], True, False
+                option = not instruction and (option or bool(OPTION.match(line, end)))
             else:
                 made.append(line[at:end])
             at = end
