@@ -191,7 +191,7 @@ async def test_graphs_of_files_stand_on_pages_in_the_api_and_are_drawn(tmp_path:
         for host in (OWN, "shop1"):
             found = await page(client, "/server", address=host)
             shown = [image for image in found.images if str(image["src"]).startswith("/graph?")]
-            assert len(shown) == {OWN: 2, "shop1": 5}[host]
+            assert len(shown) == {OWN: 4, "shop1": 10}[host]  # of a day and a week each
             for image in shown:
                 answer = await client.get(str(image["src"]))
                 assert answer.status == 200, await answer.text()
@@ -368,7 +368,7 @@ async def test_a_browser_shows_graphs_of_files_and_their_errors(tmp_path: Path) 
                 shown.on("requestfailed", lambda request: complaints.append(request.url))
                 await shown.goto(str(client.make_url(f"/server?address={OWN}")), wait_until="networkidle")
                 assert await shown.evaluate("document.documentElement.scrollWidth") <= width
-                assert await shown.locator("img[src*='graph=mine']").evaluate("image => image.naturalWidth") > 0
+                assert await shown.locator("img[src*='graph=mine']").first.evaluate("image => image.naturalWidth") > 0
                 assert await shown.get_by_text("bad.graph:3: ").is_visible()
                 note = shown.get_by_text("--border has no effect here")
                 assert not await note.is_visible()

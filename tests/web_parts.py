@@ -131,7 +131,9 @@ async def serving(
     await parts.journal.open()
     parts.lag.start()
     await parts.outlet.start()
-    client = TestClient(TestServer(make_app(parts.services)))
+    server = TestServer(make_app(parts.services))
+    await server.start_server(max_line_size=256 << 10)
+    client = TestClient(server)
     await client.start_server()
     try:
         yield client, parts
