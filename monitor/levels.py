@@ -25,8 +25,8 @@ class Level:
     """It has nothing older than this, and a coarser one has."""
 
     def reaches(self, start: float, now: float) -> bool:
-        """Tell whether everything since `start` is kept."""
-        return max(now - self.keep, self.since) <= start
+        """Tell whether everything since `start` is kept, up to the last cell that is over: RRDtool's rule."""
+        return max(now // self.step * self.step - self.keep, self.since) <= start
 
 
 def pdp_step(info: SourceInfo) -> int:

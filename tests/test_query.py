@@ -298,3 +298,16 @@ async def test_reports_become_answers_that_equal_rrdtools(tmp_path: Path) -> Non
 )  # fmt: skip
 def test_the_step_of_a_graph_is_even_and_fits_its_columns(seconds: int, columns: int, step: int) -> None:
     assert auto_step(START, START + seconds, columns) == step
+
+
+async def test_a_span_of_just_what_a_tier_keeps_is_shown_from_it_as_rrdtool_chooses(tmp_path: Path) -> None:
+    """`start=-2d` is asked some seconds after the newest cell was over."""
+    now = START + 3 * 86400 + 37.5
+    store = MemoryStore()
+    busy = minutes(store, *range(3 * 1440))
+    start = int(now) - 2 * 86400
+    assert (await query(store, now=now).fetch([busy], start, int(now))).tier == "collected"
+    assert (await query(store, now=now).fetch([busy], start - 60, int(now))).tier == "5m"
+    with rrd.Rrd(tmp_path / "x.rrd", start=START, kinds=("gauge",), steps=[1, 5], rows=2880) as peer:
+        peer.update([(START + 60.0 * (i + 1), (float(i),)) for i in range(3 * 1440)])
+        assert len(peer.fetch("AVERAGE", 60, start // 60 * 60, int(now) // 60 * 60)) == 2880
