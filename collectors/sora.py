@@ -83,8 +83,9 @@ class SoraCollector(Collector):
 
     @cached_property
     def api(self) -> Api:
-        if wrong := set(self.metricsets) - set(OPERATIONS):
-            raise CollectError(f"expected metricsets out of {', '.join(OPERATIONS)}, got {', '.join(wrong)[:80]}")
+        wrong = ", ".join(name for name in self.metricsets if name not in OPERATIONS)[:80]
+        if wrong or not self.metricsets:
+            raise CollectError(f"expected metricsets out of {', '.join(OPERATIONS)}, got {wrong or 'none'}")
         host = "127.0.0.1" if self.host.local else self.host.address
         headers = header(self.headers)
         if self.token:
@@ -95,10 +96,9 @@ class SoraCollector(Collector):
         return Api(url, headers, Tls(self.tls_verify, self.tls_ca, self.tls_cert, self.tls_key))
 
     async def collect(self) -> None:
-        asked = [name for name in OPERATIONS if name in self.metricsets and self.api]
-        if not asked:
-            raise CollectError(f"expected metricsets out of {', '.join(OPERATIONS)}, got none")
-        found = await asyncio.gather(*map(self._read, asked))
+        api = self.api
+        asked = [name for name in OPERATIONS if name in self.metricsets]
+        found = await asyncio.gather(*(self._read(api, name) for name in asked))
         failed: dict[str, list[str]] = {}
         for name, one in zip(asked, found, strict=True):
             if isinstance(one, str):
@@ -114,13 +114,13 @@ class SoraCollector(Collector):
             for name in names:
                 self.meta(f"no {name}", reason)
 
-    async def _read(self, name: str) -> list[rows.Row] | str:
+    async def _read(self, api: Api, name: str) -> list[rows.Row] | str:
         """Return what a metricset says, or why it says nothing; the others have their time all the same."""
         seconds = 0.9 * min(self.timeout or min(self.interval / 2, 20.0), 0.95 * self.interval)
         try:
             async with asyncio.timeout(seconds):
                 whole = name == "connections" and self.scope == "cluster"
-                body = await self.api.ask(self.http, name, whole=whole)
+                body = await api.ask(self.http, name, whole=whole)
                 if name == "connections":
                     return await rows.connections(body, self.known)
                 return await {"stats": rows.stats, "license": rows.license, "cluster": rows.cluster}[name](
@@ -129,7 +129,7 @@ class SoraCollector(Collector):
         except CollectError as error:
             return str(error)
         except TimeoutError:
-            return f"{self.api.shown}: no answer within {seconds:g} s"
+            return f"{api.shown}: no answer within {seconds:g} s"
 
     def _publish(self, row: rows.Row) -> None:
         self.instance(row.instance)

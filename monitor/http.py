@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from ssl import SSLContext
+from ssl import SSLContext, SSLError
 from typing import Any
 
 import aiohttp
@@ -16,6 +16,7 @@ from monitor.collector import CollectError, Response
 from monitor.options import masked
 
 LONGEST = 30.0
+LARGE = 2 << 20
 MOST_URLS = 20_000
 """So many stay parsed: more than there are pages that are asked again and again."""
 
@@ -104,7 +105,8 @@ class Bound:
             if size > self._max_size:
                 raise CollectError(f"{masked(url)}: the answer is larger than {self._max_size} bytes")
             parts.append(part)
-        return b"".join(parts)
+        # To put large parts together takes milliseconds, which the loop need not wait for.
+        return await asyncio.to_thread(b"".join, parts) if size > LARGE else b"".join(parts)
 
 
 def _parsed(url: str) -> URL:
@@ -119,6 +121,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the host name is not known"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+    if isinstance(cause, SSLError):  # whose numbers are no errno
+        return f"TLS: {' '.join(str(cause.strerror or cause.reason or cause).split())[:200]}"
     if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
         return os.strerror(cause.errno).lower()
     if isinstance(error, aiohttp.ServerDisconnectedError):

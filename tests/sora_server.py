@@ -128,10 +128,10 @@ class Sora:
     async def serving(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Sora]:
         app = web.Application()
         app.router.add_post(self.path, self.answer)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls, shutdown_timeout=0.1)
+            site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
             await site.start()
             port = runner.addresses[0][1]
             self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}{self.path}"
