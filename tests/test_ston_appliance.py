@@ -67,11 +67,13 @@ def test_a_target_of_virtual_hosts_is_their_fields(manual: tuple[Site, dict[str,
     assert (len(trees), len(vhosts)) == (4, 2)
     protocols, oracle = INSTANCES[target]
     for protocol in protocols:
-        for step, least in STEPS.items():
+        whole = oracle(Oracle(vhosts, protocol))
+        for step, least in STEPS.items() if protocol == protocols[0] else [("5m", STEPS["5m"])]:
             ask = {"target": target, "protocol": protocol, "step": step}
-            whole = oracle(Oracle(vhosts, protocol))
-            for more in ({}, {"host": "ston1"}, {"host": "*"}):
+            for more in ({}, {"host": "ston1"}, {"host": "*"}) if step == "5m" else ({},):
                 same(one.figures(**ask, **more), whole, least, ask)
+            if step != "5m":
+                continue
             for name, fields in trees.items():
                 if target in WHOLE and fields not in vhosts:
                     assert one.problem("/graph_vhost", 400, **ask, vhost=name)["parameter"] == "target"

@@ -59,8 +59,13 @@ def cells(text: str) -> int:
 
 
 def cell(character: str) -> int:
-    """Return how many cells a character takes: 2 if it is wide (CJK), 0 if it joins the one before it."""
-    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me", "Cf"):
+    """Return how many cells a character takes: 2 if it is wide (CJK), 0 if it joins the one before it.
+
+    What cannot be printed is shown as a blank.
+    """
+    if not character.isprintable():
+        return 1
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
