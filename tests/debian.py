@@ -29,6 +29,7 @@ PACKAGES = {
     "snmpget": "snmp",
     "redis-server": "redis-server",
     "redis-cli": "redis-tools",
+    "openssl": "openssl",
 }
 PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 

@@ -1,0 +1,1 @@
+"""What Elasticsearch's and Logstash's handlers have in common."""
