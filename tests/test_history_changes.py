@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import numpy as np
 import pytest
 import rrd
@@ -182,3 +184,27 @@ async def test_a_thousand_series_of_one_source_are_read_packed_and_from_a_tier(
         asked = [Series(A, name) for name in names[-1000:]]
         answer = await Query(store, clock=clock).fetch(asked, START, START + 2400, step=step)
         assert [one.values[0] for one in answer.series] == [3096 + i + first for i in range(1000)]
+
+
+async def test_rows_that_are_packed_and_still_there_count_once(
+    store: PostgreSQLHandler, clock: Clock, url: str, tmp_path: Path
+) -> None:
+    """As it is while a day is packed, after a kill in the midst of it, and while somebody reads the rows."""
+    feed = Feed(store, clock, "both")
+    feed.chance = Gaps("both")
+    feed.days(2.2)
+    direct = await asyncpg.connect(url)
+    with feed.rrd(tmp_path / "x.rrd") as peer:
+        await feed.write()
+        async with direct.transaction():
+            await direct.fetch("SELECT count(*) FROM sample_1")
+            await store.build()
+            assert store.partitions.stuck
+            assert await direct.fetchval("SELECT min(time) FROM sample_1") < datetime.fromtimestamp(START + DAY, UTC)
+            assert not (found := await differences(store, clock, peer, int(feed.stamps[-1]))), found[:5]
+            store.classes.built = dict.fromkeys(store.classes.built, 0.0)
+            assert not (found := await differences(store, clock, peer, int(feed.stamps[-1]))), found[:5]
+        await store.build()
+        assert not store.partitions.stuck
+        assert not (found := await differences(store, clock, peer, int(feed.stamps[-1]))), found[:5]
+    await direct.close()
