@@ -94,6 +94,8 @@ def _line(field: Field, value: Any, origin: str) -> str:
         text = MASK
     elif isinstance(value, str):
         text = render(field.type, masked(value), written=True)
+    elif isinstance(value, list):
+        text = render(field.type, [masked(item) for item in value], written=True)
     else:
         text = render(field.type, value, written=True)
     return f"{field.name} = {text}  # {origin}"

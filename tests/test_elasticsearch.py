@@ -21,6 +21,7 @@ from servers_elastic import Elastic
 
 from handlers.elasticsearch import ElasticsearchHandler
 from monitor.batch import FORGET_AFTER, REAL, SIGNED, UNKNOWN, UNSIGNED, Block, Cursor, Kind, Layout, Source
+from monitor.cli import main
 from monitor.handler import DeliveryError, Handler
 from monitor.outlet import Outlet
 from monitor.retry import Pauses
@@ -431,6 +432,18 @@ async def test_a_user_in_the_address_is_let_in_and_the_password_shown_nowhere() 
     with pytest.raises(DeliveryError, match=r"^no answer from http://127\.0\.0\.1:\d+: ") as caught:
         await delivered(handler(elastic.url.replace("://", "://u:p%401@")), many(3))
     assert "p%401" not in str(caught.value)
+
+
+def test_the_configuration_in_effect_shows_no_password_of_an_address(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "monitor.conf"
+    section = "[[ElasticsearchHandler]]\nurls = http://u:geheim@h, http://v:geheim@i:9200\napi_key = geheim\n"
+    path.write_text(f"[server]\nhandlers = ElasticsearchHandler\n[handlers]\n{section}")
+    assert main(["config", "-c", str(path), "--data-dir", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "urls = http://u:********@h, http://v:********@i:9200" in shown
+    assert "geheim" not in shown
 
 
 async def test_tls_is_spoken_with_a_ca_of_ones_own(tmp_path: Path) -> None:
