@@ -270,6 +270,7 @@ def check_gap(one: Site, since: float, vhost: str, sessions: int) -> None:
     assert None in values[gap:], values
 
 
+@pytest.mark.slow
 def test_faults_are_gaps_with_a_reason_and_never_a_zero(tmp_path: Path) -> None:
     server = Media({"a.example.com": [], LIVE: [CHANNEL]})
     sessions = server.tree()["Host"]["VirtualHost"][0]["AllClientSession"]
@@ -325,6 +326,7 @@ def test_a_server_that_restarts_and_virtual_hosts_that_come_and_go_are_gaps(tmp_
         assert one.complaints() == []
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_an_hour_changes_no_value(tmp_path: Path) -> None:
     server = Media({"a.example.com": []})
     sessions = server.tree()["Host"]["VirtualHost"][0]["AllClientSession"]
