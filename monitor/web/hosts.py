@@ -31,7 +31,7 @@ from monitor.web.services import Services
 State = Literal["ok", "warning", "critical", "unknown"]
 WORDS: Sequence[State] = ("ok", "warning", "critical")
 FORGOTTEN = 3600.0
-SLICE = 100
+SLICE = 50
 """So many hosts are looked at before others get their turn."""
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,8 +25,8 @@ from monitor.web.png import HEIGHT, WIDTH
 from monitor.web.services import Services
 from monitor.web.statics import Statics, packed
 
-SLICE = 400
-"""Pieces of a page that are made before others get their turn."""
+SLICE = 0.002
+"""Seconds for which a page is made before others get their turn."""
 MOST_HEIGHTS = 10_000
 VARY = "Accept-Encoding, Accept-Language"
 Translate = Callable[..., str]
@@ -71,10 +73,12 @@ class Pages:
         template = self._environments[language].get_template(name)
         parts: list[str] = []
         values |= {"trouble": await self.health.database(), "paused": self.services.parts.pause.left()}
-        for number, part in enumerate(template.generate(zone=self.services.timezone, **values)):
+        began = time.perf_counter()
+        for part in template.generate(zone=self.services.timezone, **values):
             parts.append(part)
-            if number % SLICE == SLICE - 1:
+            if time.perf_counter() - began > SLICE:
                 await asyncio.sleep(0)
+                began = time.perf_counter()
         body, headers = await packed(request, "".join(parts).encode("utf-8", "replace"))
         headers |= {"Cache-Control": "no-store", "Content-Language": language, "Vary": VARY}
         return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)
@@ -99,7 +103,7 @@ class Times:
         return self.translate("{span} ago", span=self.span(seconds))
 
     def clock(self, at: float) -> str:
-        return datetime.fromtimestamp(at, ZoneInfo(self.services.timezone)).strftime("%Y-%m-%d %H:%M:%S") if at else ""
+        return clock(int(at), self.services.timezone) if at else ""
 
     def span(self, seconds: float) -> str:
         """Return a length of time in one unit."""
@@ -109,6 +113,12 @@ class Times:
         if seconds >= 1 or seconds == 0:
             return self.translate("{n} s", n=f"{seconds:.0f}")
         return self.translate("{n} ms", n=math.ceil(seconds * 1000))
+
+
+@lru_cache(maxsize=4096)
+def clock(at: int, tz: str) -> str:
+    """Return a time as a clock there shows it."""
+    return datetime.fromtimestamp(at, ZoneInfo(tz)).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def spoken(request: web.Request) -> str:
