@@ -162,6 +162,8 @@ def test_nan_is_left_out_and_a_batch_of_nothing_has_no_document() -> None:
     rows = [(STATS, NOON + i, values) for i, values in enumerate([[1, math.nan], [math.nan, math.inf], [math.nan, 2]])]
     found = [one["sora"]["stats"] for one in documents(block(*rows, names=["a.b", "c"]))]
     assert found == [{"a": {"b": 1}}, {"c": 2}]
+    parent = block((STATS, NOON, [1, math.nan]), names=["a", "a.b"])
+    assert documents(parent)[0]["sora"]["stats"] == {"a": {"value": 1}}, "as it is when the other is there"
 
 
 def test_counters_of_sora_are_sent_as_they_stand_and_those_of_others_as_rates() -> None:

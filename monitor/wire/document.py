@@ -7,7 +7,8 @@
 
 - A dotted name is a path of objects. One that is a value and an object at once has its value in the member `value`
   there, a text in `text`.
-- NaN and infinite values are left out; a batch of which nothing remains has no document.
+- NaN and infinite values are left out, all others stay where they are then, too. A batch of which nothing remains has
+  no document.
 - Whole numbers are written as such; one beyond a signed 64-bit word has an exponent, which makes it a double.
 - The names `metricset.…` and `error.message` (a text) stand at the top, in place of what else would stand there.
 - A source's instance is `metricset.instance`; a connection of Sora is known by its own ids instead.
@@ -22,12 +23,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.batch import FORGET_AFTER, Block, Floats, Layout, Source
+from monitor.batch import FORGET_AFTER, Block, Floats, Source
 from monitor.wire.numbers import slices, texts
 from monitor.wire.tree import Template, path_of, text
 
@@ -91,8 +92,14 @@ class Row(NamedTuple):
     source: Source
     time: float
     names: tuple[str, ...]
-    values: list[str]
+    values: Sequence[str | None]
+    """JSON of the numbers; None where there is none."""
+    whole: bool
     meta: Mapping[str, str]
+
+    @property
+    def tells(self) -> bool:
+        return bool(self.meta) or any(value is not None for value in self.values)
 
 
 HEAD = ("@timestamp", "metricset.module", "metricset.name", "metricset.host", "beat.name", "beat.hostname",
@@ -134,7 +141,6 @@ class DocumentEncoder:
         self._tells_id = bool(id_name)
         self._known: dict[Source, _Known] = {}
         self._templates: dict[tuple[Metricset, tuple[str, ...], tuple[str, ...]], Template] = {}
-        self._subsets: dict[tuple[Layout, bytes], tuple[str, ...]] = {}
         self._stamp = (math.nan, "")
 
     def encode(self, blocks: Sequence[Block]) -> Iterator[list[Document]]:
@@ -153,12 +159,12 @@ class DocumentEncoder:
             for row in self._rows(block, start, end):
                 if (key := (row.source, row.time)) in parted:
                     parts.setdefault(key, []).append(row)
-                elif row.names or row.meta:
+                elif row.tells:
                     found.append(self._document(row))
             yield found
         for rows in parts.values():
             whole = _joined(rows)
-            yield [self._document(whole)] if whole.names or whole.meta else []
+            yield [self._document(whole)] if whole.tells else []
 
     def _slices(self, blocks: Sequence[Block]) -> Iterator[tuple[Block, int, int]]:
         for block in blocks:
@@ -184,17 +190,16 @@ class DocumentEncoder:
             meta = part.meta.get(i, NO_META)
             if FORGET_AFTER in meta:
                 meta = {name: told for name, told in meta.items() if name != FORGET_AFTER}
-            some, here = names, numbers[i * width : (i + 1) * width] if width else []
+            here: Sequence[str | None] = numbers[i * width : (i + 1) * width] if width else ()
             if not whole[i]:
-                some = self._subset(part.layout, finite[i])
-                here = [number for number, good in zip(here, finite[i].tolist(), strict=True) if good]
-            yield Row(known[i], source, float(part.times[i]), some, here, meta)
+                here = [number if good else None for number, good in zip(here, finite[i].tolist(), strict=True)]
+            yield Row(known[i], source, float(part.times[i]), names, here, whole[i], meta)
 
     def _document(self, row: Row) -> Document:
         known, meta = row.known, row.meta
         milliseconds = str(round(row.time * 1000)).encode()
         mark = blake2b(b"%b\0%b" % (known.mark, milliseconds), digest_size=16).hexdigest()
-        slots = [self._stamped(row.time), *known.head, *self._more]
+        slots: list[Any] = [self._stamped(row.time), *known.head, *self._more]
         if self._tells_id:
             slots.append(f'"{mark}"')
         slots += row.values
@@ -203,8 +208,9 @@ class DocumentEncoder:
         if row.source.instance and not any(name in meta for name in TELLING):
             names += ("metricset.instance",)
             slots.append(text(row.source.instance))
-        json = self._template(known.metricset, row.names, names).fill(slots).encode()
-        return Document(mark, row.time, known.metricset, json)
+        template = self._template(known.metricset, row.names, names)
+        json = template.fill(slots) if row.whole else template.fill_some(slots)
+        return Document(mark, row.time, known.metricset, json.encode())
 
     def _template(self, metricset: Metricset, names: tuple[str, ...], meta: tuple[str, ...]) -> Template:
         key = (metricset, names, meta)
@@ -217,15 +223,6 @@ class DocumentEncoder:
             slots += [(_path(metricset, name, NUMBERS_ON_TOP), "value") for name in names]
             slots += [(_path(metricset, name, TEXTS_ON_TOP), "text") for name in meta]
             found = self._templates[key] = Template(slots)
-        return found
-
-    def _subset(self, layout: Layout, finite: NDArray[np.bool_]) -> tuple[str, ...]:
-        key = (layout, np.packbits(finite).tobytes())
-        found = self._subsets.get(key)
-        if found is None:
-            if len(self._subsets) >= self._max_templates:
-                self._subsets.clear()
-            found = self._subsets[key] = tuple(layout.names[i] for i in np.flatnonzero(finite).tolist())
         return found
 
     def _stamped(self, time: float) -> str:
@@ -254,9 +251,13 @@ def _path(metricset: Metricset, name: str, on_top: re.Pattern[str]) -> list[str]
 
 def _joined(rows: Sequence[Row]) -> Row:
     """Return a report of which there are several rows; of a name that is in two of them the last counts."""
-    values = {name: value for row in rows for name, value in zip(row.names, row.values, strict=True)}
-    meta = {name: told for row in rows for name, told in row.meta.items()}
-    return rows[0]._replace(names=tuple(values), values=list(values.values()), meta=meta)
+    values: dict[str, str | None] = {}
+    for row in rows:
+        told = zip(row.names, row.values, strict=True)
+        values |= {name: value for name, value in told if value is not None or name not in values}
+    meta = {name: fact for row in rows for name, fact in row.meta.items()}
+    whole = None not in values.values()
+    return rows[0]._replace(names=tuple(values), values=list(values.values()), whole=whole, meta=meta)
 
 
 def _slice(block: Block, start: int, end: int) -> Block:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
+from typing import NamedTuple
 
 import orjson
 
@@ -40,6 +41,7 @@ class Template:
             while leaf in above:
                 leaf += "_"
             above[leaf] = slot
+        self._node = _node(tree)
         pieces: list[str] = []
         order: list[int] = []
         pieces.append(_walk(tree, "", pieces, order))
@@ -52,6 +54,27 @@ class Template:
         parts = self._blank.copy()
         parts[1::2] = self._order(values)
         return "".join(parts)
+
+    def fill_some(self, values: Sequence[str | None]) -> str:
+        """Return the document without the slots whose value is None, and without objects that are empty then."""
+        return f"{{{_some(self._node, values)}}}"
+
+
+class _Node(NamedTuple):
+    members: list[tuple[str, int]]
+    objects: list[tuple[str, _Node]]
+
+
+def _node(tree: Tree) -> _Node:
+    members = [(f"{text(name)}:", below) for name, below in tree.items() if isinstance(below, int)]
+    objects = [(f"{text(name)}:", _node(below)) for name, below in tree.items() if not isinstance(below, int)]
+    return _Node(members, objects)
+
+
+def _some(node: _Node, values: Sequence[str | None]) -> str:
+    parts = [name + value for name, slot in node.members if (value := values[slot]) is not None]
+    parts += [f"{name}{{{inner}}}" for name, below in node.objects if (inner := _some(below, values))]
+    return ",".join(parts)
 
 
 def path_of(name: str) -> list[str]:
