@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from monitor.graph.model import Graph
+from monitor.handler import SourceInfo
 from monitor.web import catalogue, hosts
 from monitor.web.hosts import HostView
 from monitor.web.instances import of_instance
 from monitor.web.pages import Pages
-from monitor.web.plugins import pictured
+from monitor.web.plugins import fresh, pictured
 from monitor.web.png import CUSTOM, TERMS
 from monitor.web.problem import bad, unknown
 from monitor.web.ranges import Range, range_of
@@ -20,6 +22,8 @@ from monitor.web.shown import Shown
 
 MOST_HOSTS = 500
 MOST_PICTURES = 8_000
+Known = dict[tuple[str, frozenset[str]], list[Graph]]
+"""The graphs of a collector whose sources have these series."""
 
 
 @dataclass(slots=True)
@@ -61,20 +65,29 @@ class ComparePage:
     async def _items(self, views: Sequence[HostView], shown: Range, only: str) -> tuple[list[Item], int]:
         """Return the graphs in the order that the hosts have them, and how many more pictures fit on the page."""
         items: dict[tuple[str, str], Item] = {}
+        known: Known = {}
         left = MOST_PICTURES
         for view in views:
             for info in view.sources:
                 plugin = catalogue.identifier(info.source)
                 if (only and plugin != only) or of_instance(info.meta):
                     continue
-                for one in pictured(self.services, info, shown, self.pages.height, every=False):
+                for graph in self._graphs(info, shown, known):
                     if left <= 0:
                         return list(items.values()), left
                     left -= 1
-                    item = items.setdefault((plugin, one.graph), Item(plugin, one.title))
-                    item.pictures[view.spec.host] = one.pictures[0][1]
+                    item = items.setdefault((plugin, graph.name), Item(plugin, graph.title))
+                    item.pictures[view.spec.host] = pictured(info, graph, shown, self.pages.height).pictures[0][1]
                     await asyncio.sleep(0)
+                await asyncio.sleep(0)
         return list(items.values()), left
+
+    def _graphs(self, info: SourceInfo, shown: Range, known: Known) -> list[Graph]:
+        """Return the graphs of a source; hosts whose agents send the same have the same."""
+        key = (info.source.collector, fresh(self.services, info, shown.since))
+        if key not in known:
+            known[key] = list(catalogue.graphs(self.services.config, info.source, key[1]))
+        return known[key]
 
 
 def plugins_of(view: HostView, since: float) -> list[str]:

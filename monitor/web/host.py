@@ -73,10 +73,11 @@ class HostPage:
         left, gone = MOST_GRAPHS, False
         for group in groups:
             for info in await asyncio.to_thread(self._without_vhosts, spec, group):
-                gone = gone or (not every and fresh(self.services, info, shown.since) is not None)
+                names = frozenset(info.kinds) if every else fresh(self.services, info, shown.since)
+                gone = gone or len(names) < len(info.kinds)
                 graphs = []
-                for one in islice(pictured(self.services, info, shown, self.pages.height, every=every), left):
-                    graphs.append(one)
+                for graph in islice(catalogue.graphs(self.services.config, info.source, names), left):
+                    graphs.append(pictured(info, graph, shown, self.pages.height))
                     await asyncio.sleep(0)
                 left -= len(graphs)
                 if graphs:

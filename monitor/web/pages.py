@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 from aiohttp import web
+from jinja2.runtime import Context
 
 from monitor import __version__
 from monitor.graph.model import Graph
@@ -37,23 +38,20 @@ class Pages:
         self.services = services
         self.health = health
         self._heights: dict[tuple[object, ...], int] = {}
-        self._environments = {name: self._environment(name, statics) for name in CATALOGUES}
+        self._environment = environment()
+        self._said = {name: self._words(name, statics) for name in CATALOGUES}
 
-    def _environment(self, name: str, statics: Statics) -> jinja2.Environment:
-        env = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True,
-            lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-        )  # fmt: skip
-        translate = translator(name)
-        times = Times(self.services, translate)
-        env.globals.update(version=__version__, link=statics.link, t=translate, lang=name)
-        env.filters.update(ago=times.ago, clock=times.clock, stamp=stamp, span=times.span)
-        return env
+    def _words(self, language: str, statics: Statics) -> Mapping[str, Any]:
+        translate = translator(language)
+        return {
+            "lang": language, "t": translate, "times": Times(self.services, translate), "link": statics.link,
+            "version": __version__,
+        }  # fmt: skip
 
     def problem(self, request: web.Request, members: Mapping[str, Any]) -> str:
         """Return the page that shows a problem."""
-        template = self._environments[spoken(request)].get_template("problem.html")
-        return template.render(problem=members, zone="", trouble=None)
+        template = self._environment.get_template("problem.html")
+        return template.render(self._said[spoken(request)], problem=members, zone="", trouble=None)
 
     def height(self, graph: Graph, width: int = WIDTH, height: int = HEIGHT) -> int:
         """Return how high the picture of a graph becomes."""
@@ -70,11 +68,11 @@ class Pages:
     async def page(self, request: web.Request, name: str, **values: Any) -> web.Response:
         """Answer with a page made from the template of this name."""
         language = spoken(request)
-        template = self._environments[language].get_template(name)
+        template = self._environment.get_template(name)
         parts: list[str] = []
         values |= {"trouble": await self.health.database(), "paused": self.services.parts.pause.left()}
         began = time.perf_counter()
-        for part in template.generate(zone=self.services.timezone, **values):
+        for part in template.generate(self._said[language], zone=self.services.timezone, **values):
             parts.append(part)
             if time.perf_counter() - began > SLICE:
                 await asyncio.sleep(0)
@@ -119,6 +117,41 @@ class Times:
 def clock(at: int, tz: str) -> str:
     """Return a time as a clock there shows it."""
     return datetime.fromtimestamp(at, ZoneInfo(tz)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@lru_cache(maxsize=1)
+def environment() -> jinja2.Environment:
+    """Return the templates, compiled: compiling one later would hold the loop up."""
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, auto_reload=False, undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    env.filters.update(ago=_ago, clock=_clock, stamp=stamp, span=_span)
+    for name in env.list_templates():
+        env.get_template(name)
+    return env
+
+
+@jinja2.pass_context
+def _ago(context: Context, at: float) -> str:
+    return of(context).ago(at)
+
+
+@jinja2.pass_context
+def _clock(context: Context, at: float) -> str:
+    return of(context).clock(at)
+
+
+@jinja2.pass_context
+def _span(context: Context, seconds: float) -> str:
+    return of(context).span(seconds)
+
+
+def of(context: Context) -> Times:
+    """Return the words for times of the page that is made."""
+    found = context["times"]
+    assert isinstance(found, Times)
+    return found
 
 
 def spoken(request: web.Request) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from monitor.graph.model import Graph
@@ -87,19 +87,17 @@ def narrowed(groups: Sequence[Group], only: str) -> list[Group]:
     return [group for group in groups if group.sources]
 
 
-def fresh(services: Services, info: SourceInfo, since: float) -> Mapping[str, float] | None:
-    """Return the series of a source that were reported since a time; None when all were."""
+def fresh(services: Services, info: SourceInfo, since: float) -> frozenset[str]:
+    """Return the series of a source that were reported since a time."""
     seen = services.store.seen(info.source)
-    names = {name: at for name in info.kinds if (at := seen.get(name, info.last_seen)) >= since}
-    return None if len(names) == len(info.kinds) else names
+    return frozenset(name for name in info.kinds if seen.get(name, info.last_seen) >= since)
 
 
-def pictured(services: Services, info: SourceInfo, shown: Range, height: Height, *, every: bool) -> Iterator[Pictured]:
-    """Yield the graphs of a source, those of what was reported in the time shown unless `every`."""
-    names = None if every else fresh(services, info, shown.since)
-    for graph in catalogue.graphs(services.config, info.source, info.kinds if names is None else names):
-        pictures = [(term, _shown(info, graph, shown, term, height)) for term in shown.look.terms]
-        yield Pictured(graph.name, graph.title, pictures)
+def pictured(info: SourceInfo, graph: Graph, shown: Range, height: Height) -> Pictured:
+    """Return a graph of a source with its pictures."""
+    return Pictured(
+        graph.name, graph.title, [(term, _shown(info, graph, shown, term, height)) for term in shown.look.terms]
+    )
 
 
 def _shown(info: SourceInfo, graph: Graph, shown: Range, term: str, height: Height) -> Shown:
