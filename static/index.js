@@ -23,6 +23,8 @@ document.documentElement.classList.add("scripted");
 // Search
 
 function filter() {
+  // The server left out what its own search did not find.
+  if (search.defaultValue && !search.value) return search.form.submit();
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   let count = 0;
   for (const host of hosts) {

@@ -250,6 +250,22 @@ async def test_all_is_there_after_a_restart(url: str, data_dir: Path) -> None:
     await two.close()
 
 
+async def test_it_knows_when_each_series_was_last_reported(url: str, data_dir: Path) -> None:
+    one = make(url, data_dir)
+    await one.open()
+    await one.write([block((A, NOW - 120, [1, 2]), names=("a", "b"))], Cursor(1, 1))
+    await one.write([block((A, NOW - 60, [1, 2]), names=("b", "c"))], Cursor(1, 2))
+    await one.write([block((A, NOW, [1]), names=("c",))], Cursor(1, 3))
+    known = {"a": NOW - 120, "b": NOW - 60, "c": NOW}
+    assert one.seen(A) == known
+    assert one.seen(B) == {}
+    await one.close()
+    two = make(url, data_dir)
+    await two.open()
+    assert two.seen(A) == known
+    await two.close()
+
+
 async def test_after_a_crash_the_rows_tell_who_was_seen(url: str, data_dir: Path) -> None:
     one = make(url, data_dir)
     await one.open()

@@ -219,3 +219,15 @@ async def test_pages_can_be_read_aloud_and_used_by_keyboard(tmp_path: Path) -> N
             focused = "getComputedStyle(document.activeElement).outlineStyle"
             assert await page.evaluate("document.activeElement.className") == "skip"
             assert await page.evaluate(focused) != "none"
+
+
+async def test_clearing_a_search_of_the_server_brings_all_hosts_back(tmp_path: Path) -> None:
+    async with browsing(tmp_path) as shown:
+        page = shown.page
+        await shown.go("/?service=shop&q=www1")
+        assert await page.get_by_role("checkbox").count() == 1
+        await page.keyboard.press("/")
+        await page.keyboard.press("Escape")
+        await page.wait_for_url("**/?service=shop&q=")
+        assert await page.get_by_role("checkbox").count() == 2
+        assert shown.complaints == []
