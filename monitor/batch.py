@@ -1,13 +1,16 @@
-"""What flows: a batch is one collection of one source; a block is many batches after their rates were made."""
+"""What flows: a batch is one collection of one source; a block is many batches after their rates were made.
+
+What is no numbers over time, such as RELS' events or the documents of Sora's connections, flows beside them as records.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -133,9 +136,18 @@ class Block:
         return len(self.sources)
 
     @property
+    def batches(self) -> int:
+        return len(self.sources)
+
+    @property
     def size(self) -> int:
         """How many values it holds."""
         return self.rates.size
+
+    @property
+    def newest(self) -> float | None:
+        """The newest of the times."""
+        return float(self.times.max()) if len(self.sources) else None
 
     def reported(self) -> Floats:
         """Return what the sources reported, shaped as `rates`: counters as they stood, all else as the rate."""
@@ -171,6 +183,44 @@ class Block:
         """Yield (source, time, names, rates) row by row: the simple way to read a block."""
         for source, time, rates in zip(self.sources, self.times.tolist(), self.rates.tolist(), strict=True):
             yield source, time, self.layout.names, rates
+
+
+BYTES_A_VALUE = 16
+"""What so many bytes of records take of the bounds that are told in values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Rows that are no series, as one sender handed them over at `time`; they are delivered whole, or not at all.
+
+    `table` says what they are ('wcs.StreamEvent', 'sora.connections') and thereby how the body is to be read. `head`
+    is what belongs to all of them: little, and JSON. Where the same rows may be sent again, `id` tells it.
+    """
+
+    table: str
+    source: Source
+    time: float
+    count: int
+    body: bytes
+    head: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
+
+    @property
+    def batches(self) -> int:
+        return 1
+
+    @property
+    def size(self) -> int:
+        """What they take of bounds that are told in values."""
+        return max(1, len(self.body) // BYTES_A_VALUE)
+
+    @property
+    def newest(self) -> float | None:
+        return self.time
+
+
+Entry = Block | Records
+"""What the journal keeps, and hands to the handlers."""
 
 
 class Cursor(NamedTuple):

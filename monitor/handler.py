@@ -13,7 +13,9 @@
 - Delivery is at least once: after a crash the last blocks are written again. Make repeats harmless (a point of the
   same series and time overwrites itself), or keep the cursor in the same transaction (`Store`), which is exactly once.
 - The rows of one layout come in the order of the journal, those of several commits in one block. A `write` without
-  blocks only moves the cursor of a `Store`.
+  blocks, which only a `Store` gets, moves its cursor.
+- A class that names tables in `records` gets those records behind the blocks, whole and in the order of the journal:
+  its `write` takes a Sequence[Entry]. One that raises alone, three times, is refused as a whole.
 - A slow handler slows no collector and no other handler; when the journal can hold no more for it, its cursor is moved
   forward and what it missed is counted as `lost`.
 - A handler shares the event loop with all else: work above 5 ms goes in slices (`await asyncio.sleep(0)`) or a thread.
@@ -28,7 +30,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from monitor.batch import Block, Cursor, Floats, Kind, Layout, Series, Source
+from monitor.batch import Block, Cursor, Entry, Floats, Kind, Layout, Records, Series, Source
 from monitor.consolidate import CF, Cells
 from monitor.options import Bytes, Seconds, option, set_options
 from monitor.retention import Retention
@@ -40,6 +42,7 @@ __all__ = [
     "Cells",
     "Cursor",
     "DeliveryError",
+    "Entry",
     "Floats",
     "Handler",
     "Heard",
@@ -48,6 +51,7 @@ __all__ = [
     "Layout",
     "Naming",
     "Points",
+    "Records",
     "Refused",
     "Retention",
     "Seconds",
@@ -110,6 +114,8 @@ class Handler:
     timeout: Seconds = option(Seconds(15), "give up a delivery after this long, and try again", min=0.1, max=600)
     replay: bool = option(False, "a new handler starts with the oldest of the journal instead of now")
     close_timeout: ClassVar[float] = 3.0
+    records: ClassVar[tuple[str, ...]] = ()
+    """Beginnings of the tables whose records it gets beside the blocks."""
 
     def __init__(self, name: str, naming: Naming, **options: Any) -> None:
         self.name = name

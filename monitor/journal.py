@@ -21,9 +21,9 @@ from typing import ParamSpec, TextIO, TypeVar
 
 import numpy as np
 
-from monitor.batch import Block, Cursor
+from monitor.batch import Cursor, Entry
 from monitor.cursors import Cursors
-from monitor.segment import Group, Reader, Segment, Writer, describe, grouped
+from monitor.segment import ALL, Group, Read, Reader, Segment, Writer, describe, grouped
 from monitor.task import begin
 
 log = logging.getLogger("monitor.journal")
@@ -90,7 +90,7 @@ class Journal:
         self._writer: Writer | None = None
         self._segments: list[Segment] = []
         self._end = Cursor(0, 0)
-        self._pending: deque[tuple[Sequence[Block], int, asyncio.Future[Cursor]]] = deque()
+        self._pending: deque[tuple[Sequence[Entry], int, asyncio.Future[Cursor]]] = deque()
         self._pending_values = 0
         self._committer: asyncio.Task[None] | None = None
         self._since = 0.0
@@ -134,29 +134,29 @@ class Journal:
             return f"{self._pending_values} values wait to be committed"
         return None
 
-    def submit(self, blocks: Sequence[Block]) -> asyncio.Future[Cursor]:
-        """Queue blocks to be committed; the future tells when they are, or that they never will be.
+    def submit(self, entries: Sequence[Entry]) -> asyncio.Future[Cursor]:
+        """Queue entries to be committed; the future tells when they are, or that they never will be.
 
-        Without blocks it tells when all that was queued before is committed.
+        Without any it tells when all that was queued before is committed.
         """
         if (reason := self.busy()) is not None:
             raise Busy(reason)
         future: asyncio.Future[Cursor] = asyncio.get_running_loop().create_future()
-        if not blocks and not self._pending:
+        if not entries and not self._pending:
             future.set_result(self._end)
             return future
-        size = sum(block.size for block in blocks)
+        size = sum(entry.size for entry in entries)
         if not self._pending:
             self._since = time.monotonic()
-        self._pending.append((blocks, size, future))
+        self._pending.append((entries, size, future))
         self._pending_values += size
         if self._committer is None or self._committer.done():
             self._committer = begin(self._commit_all(), "journal-commit")
         return future
 
-    async def append(self, blocks: Sequence[Block]) -> Cursor:
-        """Return when the blocks are on the disk; Busy when that fails or takes longer than `max_wait`."""
-        return await self.committed(self.submit(blocks))
+    async def append(self, entries: Sequence[Entry]) -> Cursor:
+        """Return when they are on the disk; Busy when that fails or takes longer than `max_wait`."""
+        return await self.committed(self.submit(entries))
 
     async def committed(self, future: asyncio.Future[Cursor]) -> Cursor:
         """Wait for what `submit` returned. After Busy for its slowness it may still be committed."""
@@ -171,7 +171,7 @@ class Journal:
     async def _commit_all(self) -> None:
         loop = asyncio.get_running_loop()
         while self._pending:
-            jobs: list[tuple[Sequence[Block], int, asyncio.Future[Cursor]]] = []
+            jobs: list[tuple[Sequence[Entry], int, asyncio.Future[Cursor]]] = []
             values = 0
             while len(jobs) < len(self._pending) and values < COMMIT_VALUES:
                 jobs.append(self._pending[len(jobs)])
@@ -199,7 +199,7 @@ class Journal:
             self._news = asyncio.Event()
 
     def _fail(self, error: Exception) -> None:
-        """Tell everyone who waits that his blocks are not in the journal."""
+        """Tell everyone who waits that his entries are not in the journal."""
         self.stats.failed += 1
         expected = isinstance(error, sqlite3.Error | OSError)
         log.error("journal.failed", extra={"fields": {"reason": str(error)}}, exc_info=None if expected else error)
@@ -261,16 +261,17 @@ class Journal:
             log.info("journal.dropped", extra={"fields": {"segment": segment.number, "batches": segment.batches}})
         return kept
 
-    async def read(self, after: Cursor, *, limit: int = 50_000) -> list[tuple[Cursor, list[Block]]]:
-        """Return about `limit` values behind `after` (at least one group), each group with its cursor; [] at the end.
+    async def read(self, after: Cursor, *, limit: int = 50_000, tables: tuple[str, ...] = ALL) -> list[Read]:
+        """Return about `limit` values behind `after` (at least one group); [] at the end.
 
-        A cursor before the start continues at the start; one of another journal, beyond the end, too.
+        Of records only those are read whose table begins with one of `tables`. A cursor before the start continues
+        at the start; one of another journal, beyond the end, too.
         """
         if after > self._end:
             after = self.start
         if after == self._end:
             return []
-        return await self._in_reader(self._read, after, limit, list(self._segments))
+        return await self._in_reader(self._read, after, limit, list(self._segments), tables)
 
     async def wait(self, after: Cursor) -> None:
         """Return as soon as something lies behind `after`."""
@@ -287,21 +288,21 @@ class Journal:
             return 0
         return max(0, self._segments[0].before - self._cursors.passed(cursor, self._segments[0].before))
 
-    def _read(self, after: Cursor, limit: int, segments: Sequence[Segment]) -> list[tuple[Cursor, list[Block]]]:
-        found: list[tuple[Cursor, list[Block]]] = []
+    def _read(self, after: Cursor, limit: int, segments: Sequence[Segment], tables: tuple[str, ...]) -> list[Read]:
+        found: list[Read] = []
         for segment in segments:
             row = after.row if segment.number == after.segment else 0
             if segment.number < after.segment or row >= segment.rows or segment.number in self._cursors.dropped:
                 continue
             try:
-                groups, damaged = self._reader(segment).read(row, limit)
+                groups, damaged = self._reader(segment).read(row, limit, tables)
             except (sqlite3.DatabaseError, ValueError) as error:
                 self._report(segment, str(error))
-                groups, damaged = self._reader(segment).salvage(row, segment.rows)
+                groups, damaged = self._reader(segment).salvage(row, segment.rows, tables)
             if damaged:
                 self.stats.damaged += damaged
                 self._report(segment, f"{damaged} groups cannot be read")
-            found = [(Cursor(segment.number, last), blocks) for last, blocks in groups if last <= segment.rows]
+            found = [one.at(segment.number) for one in groups if one.id <= segment.rows]
             if found:
                 break
         return found

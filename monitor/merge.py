@@ -1,4 +1,4 @@
-"""Many small blocks made few large ones, and a list of blocks cut in two."""
+"""Many small blocks made few large ones, and what is delivered together cut in two."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.batch import Block, Layout
+from monitor.batch import Block, Entry, Layout, Records
+
+
+def together(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the blocks merged, then the records as they are."""
+    blocks = [entry for entry in entries if isinstance(entry, Block)]
+    return [*merge(blocks), *(entry for entry in entries if isinstance(entry, Records))]
 
 
 def merge(blocks: Sequence[Block]) -> list[Block]:
@@ -36,12 +42,13 @@ def _join(layout: Layout, blocks: list[Block]) -> Block:
     )
 
 
-def halves(blocks: Sequence[Block]) -> list[list[Block]]:
-    """Cut into two parts of about as many rows, between blocks where there are several; [] when one row is left."""
-    if len(blocks) > 1:
-        middle = len(blocks) // 2
-        return [list(blocks[:middle]), list(blocks[middle:])]
-    rows = len(blocks[0]) if blocks else 0
-    if rows < 2:
+def halves(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Cut into two parts of about as many rows, between entries where there are several; [] when that cannot be."""
+    if len(entries) > 1:
+        middle = len(entries) // 2
+        return [list(entries[:middle]), list(entries[middle:])]
+    only = entries[0] if entries else None
+    if not isinstance(only, Block) or len(only) < 2:
         return []
-    return [[blocks[0].take(range(rows // 2))], [blocks[0].take(range(rows // 2, rows))]]
+    rows = len(only)
+    return [[only.take(range(rows // 2))], [only.take(range(rows // 2, rows))]]

@@ -10,18 +10,17 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
-from monitor.batch import Block, Cursor
+from monitor.batch import Block, Cursor, Entry
 from monitor.handler import Handler, Refused, Store
-from monitor.merge import halves, merge
+from monitor.merge import halves, together
 from monitor.pause import Pause
 from monitor.retry import DEFECTS, Failures, Pauses, Retry, Stopped, describe
+from monitor.segment import Read
 from monitor.task import begin
 
 log = logging.getLogger("monitor.outlet")
-
-Group = tuple[Cursor, list[Block]]
 
 
 class Counts(Protocol):
@@ -37,7 +36,7 @@ class Journal(Protocol):
     def start(self) -> Cursor: ...
     @property
     def end(self) -> Cursor: ...
-    async def read(self, after: Cursor, *, limit: int = ...) -> list[Group]: ...
+    async def read(self, after: Cursor, *, limit: int = ..., tables: tuple[str, ...] = ...) -> list[Read]: ...
     async def wait(self, after: Cursor) -> None: ...
     async def cursor(self, name: str) -> Cursor | None: ...
     async def save_cursor(self, name: str, cursor: Cursor) -> None: ...
@@ -60,21 +59,21 @@ class Stats(Failures):
 class _Pending:
     """Groups that were read and are not delivered yet."""
 
-    groups: list[Group] = field(default_factory=list)
+    groups: list[Read] = field(default_factory=list)
 
     @property
     def size(self) -> int:
-        return sum(block.size for _, blocks in self.groups for block in blocks)
+        return sum(entry.size for group in self.groups for entry in group.entries)
 
     @property
-    def rows(self) -> int:
-        return sum(len(block) for _, blocks in self.groups for block in blocks)
+    def batches(self) -> int:
+        return sum(group.batches for group in self.groups)
 
     @property
     def accepted(self) -> float | None:
         """About when the oldest group was accepted: its newest stamp, for others may have come late."""
-        blocks = self.groups[0][1] if self.groups else []
-        return max((float(block.times.max()) for block in blocks if len(block)), default=None)
+        entries = self.groups[0].entries if self.groups else []
+        return max((newest for entry in entries if (newest := entry.newest) is not None), default=None)
 
 
 class Outlet:
@@ -141,7 +140,7 @@ class Outlet:
         if self._level():
             return 0
         come = self._journal.stats.batches - self._come_at_level if self._level_at is not None else 0
-        return max(self._pending.rows, come - self._gone_since_level)
+        return max(self._pending.batches, come - self._gone_since_level)
 
     async def start(self) -> None:
         """Find the place to go on from and begin to deliver: what is accepted from now on will be delivered."""
@@ -221,7 +220,7 @@ class Outlet:
 
     def _place_read(self) -> Cursor:
         if self._pending.groups:
-            return self._pending.groups[-1][0]
+            return self._pending.groups[-1].cursor
         assert self._cursor is not None
         return self._cursor
 
@@ -251,11 +250,13 @@ class Outlet:
         """Read on, about as much as one write takes; notice what the journal could not keep."""
         self._pending.groups += await self._retry.until_done("read", self._read_once)
 
-    async def _read_once(self) -> list[Group]:
+    async def _read_once(self) -> list[Read]:
         after = self._place_read()
         start = self._journal.start
         lost = self._journal.lost(after) if after < start else 0
-        groups = await self._journal.read(max(after, start), limit=max(1, self.handler.batch - self._pending.size))
+        groups = await self._journal.read(
+            max(after, start), limit=max(1, self.handler.batch - self._pending.size), tables=self.handler.records
+        )
         if lost:
             self.stats.lost += lost
             self._gone_since_level += lost
@@ -292,34 +293,37 @@ class Outlet:
 
         refused = await self._retry.until_done("write", write)
         self._count(refused)
-        self.stats.batches += self._pending.rows
-        self._gone_since_level += self._pending.rows
+        self.stats.batches += self._pending.batches
+        self._gone_since_level += self._pending.batches
         self.stats.values += self._pending.size
         cursor = self._cursor = self._place_read()
         self._pending = _Pending()
         await self._retry.until_done("cursor", lambda: self._save(cursor))
 
-    def _together(self) -> tuple[list[Block], Cursor]:
-        return merge([block for _, blocks in self._pending.groups for block in blocks]), self._place_read()
+    def _together(self) -> tuple[list[Entry], Cursor]:
+        return together([entry for group in self._pending.groups for entry in group.entries]), self._place_read()
 
-    async def _write(self, blocks: Sequence[Block], cursor: Cursor) -> Sequence[Refused]:
+    async def _write(self, entries: Sequence[Entry], cursor: Cursor) -> Sequence[Refused]:
+        if not entries and not isinstance(self.handler, Store):
+            return ()
         self.stats.writing = True
         self.stats.writes += 1
         try:
             async with asyncio.timeout(self.handler.timeout):
                 # One that forgets to return anything has refused nothing.
-                return await self.handler.write(blocks, cursor) or ()
+                # records are only among them where the handler says that it takes them
+                return await self.handler.write(cast("Sequence[Block]", entries), cursor) or ()
         finally:
             self.stats.writing = False
 
-    async def _write_parts(self, blocks: list[Block], cursor: Cursor) -> list[Refused]:
+    async def _write_parts(self, entries: list[Entry], cursor: Cursor) -> list[Refused]:
         """Write in ever smaller parts and refuse the rows that raise alone, provided that others got through.
 
         Parts are written under the old cursor: after a crash or an outage meanwhile they are written again.
         """
         assert self._cursor is not None
         refused: list[Refused] = []
-        parts = [blocks]
+        parts = [entries]
         failure: Exception | None = None
         delivered = False
         while parts:
@@ -332,7 +336,7 @@ class Outlet:
                 smaller = halves(part)
                 parts += reversed(smaller)
                 if not smaller:
-                    refused.append(Refused(":".join(part[0].sources[0]), describe(error, self.handler.timeout)))
+                    refused.append(Refused(_name(part[0]), describe(error, self.handler.timeout)))
         if failure is not None and not delivered:
             raise failure
         refused += await self._write([], cursor)
@@ -349,3 +353,8 @@ class Outlet:
             more = {"further_reasons": "not logged"} if len(self._reasons) == self._max_reasons else {}
             fields = {"handler": self.name, "item": item[:200], "reason": reason[:200], **more}
             log.warning("outlet.refused", extra={"fields": fields})
+
+
+def _name(entry: Entry) -> str:
+    source = entry.sources[0] if isinstance(entry, Block) else entry.source
+    return ":".join(source)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.batch import Batch, Cursor, Source
+from monitor.batch import Batch, Cursor, Records, Source
 from monitor.journal import Busy, Journal
 from monitor.rates import Rates, Undo, wrong_text
+from monitor.records import check
 
 __all__ = ["Busy", "Pipeline", "PipelineStats"]
 
@@ -41,6 +42,8 @@ class PipelineStats:
     batches: int = 0
     """Accepted, in whole or in part."""
     values: int = 0
+    records: int = 0
+    """Rows of records."""
     busy: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     """By the first word of the reason."""
@@ -93,6 +96,20 @@ class Pipeline:
                 self.stats.batches += 1
                 self.stats.values += len(batch.values)
         return reasons
+
+    async def accept_records(self, records: Sequence[Records]) -> None:
+        """Return when the journal has them. Busy: it has none of them, or it takes too long; send them again.
+
+        ValueError where it could not keep one of them.
+        """
+        for one in records:
+            check(one)
+        try:
+            await self.journal.append(records)
+        except Busy:
+            self.stats.busy += 1
+            raise
+        self.stats.records += sum(one.count for one in records)
 
     async def _slice(
         self, batches: Sequence[Batch], reasons: list[str | None], waiting: list[asyncio.Future[Cursor]]

@@ -127,12 +127,13 @@ class Prime:
             parts += kept
         for part in parts:
             await self._note(index, part)
-        while cursor != until and (groups := await self.journal.read(cursor)):
-            for _, blocks in groups:
-                for block in blocks:
+        while cursor != until and (groups := await self.journal.read(cursor, tables=())):
+            for group in groups:
+                for block in group.entries:
+                    assert isinstance(block, Block), "records were not asked for"
                     parts.append((block, None, None))
                     await self._note(index, parts[-1])
-            cursor = groups[-1][0]
+            cursor = groups[-1].cursor
             if until < cursor:
                 break
 

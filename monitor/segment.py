@@ -14,14 +14,17 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.batch import Block
+from monitor import records
+from monitor.batch import Block, Cursor, Entry, Records
 from monitor.group import Dictionary, Words, decode, encode
 from monitor.merge import merge
 
 VERSION = 1
 APPLICATION = 0x4D4F4E4A
-BLOCKS = 0
-"""The kind of a row that holds blocks."""
+BLOCKS, RECORDS = 0, 1
+"""The kind of a row: it holds blocks, or records."""
+ALL = ("",)
+"""The beginnings of all tables of records."""
 GROUP_VALUES = 50_000
 """A row takes at most about so many values."""
 ROWS_AT_ONCE = 64
@@ -66,11 +69,36 @@ class Segment:
 
 
 class Group(NamedTuple):
-    """Blocks that become one row."""
+    """Blocks, or records, that become one row."""
 
-    blocks: list[Block]
+    kind: int
+    entries: list[Entry]
     batches: int
     size: int
+
+    def encode(self, dictionary: Dictionary) -> bytes:
+        if self.kind == RECORDS:
+            return records.encode([entry for entry in self.entries if isinstance(entry, Records)])
+        return encode(merge([entry for entry in self.entries if isinstance(entry, Block)]), dictionary)
+
+
+class Row(NamedTuple):
+    """A row as it is read: what is wanted of it, and how many batches it holds."""
+
+    id: int
+    entries: list[Entry]
+    batches: int
+
+    def at(self, segment: int) -> Read:
+        return Read(Cursor(segment, self.id), self.entries, self.batches)
+
+
+class Read(NamedTuple):
+    """A group as the journal gives it: the place behind it, what is wanted of it, how many batches it holds."""
+
+    cursor: Cursor
+    entries: list[Entry]
+    batches: int
 
 
 class Writer:
@@ -100,9 +128,9 @@ class Writer:
             row += 1
             number += group.batches
             total += group.size
-            body = encode(merge(group.blocks), self._dictionary)
+            body = group.encode(self._dictionary)
             size += len(body)
-            rows.append((row, BLOCKS, time, number, group.batches, group.size, total, zlib.crc32(body), body))
+            rows.append((row, group.kind, time, number, group.batches, group.size, total, zlib.crc32(body), body))
         piece = self._dictionary.piece()
         try:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -179,17 +207,24 @@ class Reader:
         (before,) = self._connection.execute("SELECT number - batches FROM groups ORDER BY id LIMIT 1").fetchone()
         return np.array([before, *map(int, listed.split(","))], dtype=np.int64)
 
-    def read(self, after: int, limit: int, at_once: int = ROWS_AT_ONCE) -> tuple[list[tuple[int, list[Block]]], int]:
-        """Return (row, blocks) of the rows behind `after`, of about `limit` values, and how many were unreadable."""
+    def read(
+        self, after: int, limit: int, tables: tuple[str, ...] = ALL, at_once: int = ROWS_AT_ONCE
+    ) -> tuple[list[Row], int]:
+        """Return the rows behind `after`, of about `limit` values, and how many were unreadable.
+
+        Of records only those are read whose table begins with one of `tables`.
+        """
+        body = "body" if tables else f"CASE WHEN kind = {BLOCKS} THEN body END"
         rows = self._connection.execute(
-            "SELECT id, kind, crc, body FROM groups WHERE id > :after AND id <= :after + :rows AND total - size < "
+            f"SELECT id, kind, batches, crc, {body} FROM groups"  # noqa: S608 - our own words
+            " WHERE id > :after AND id <= :after + :rows AND total - size < "
             ":limit + coalesce((SELECT total FROM groups WHERE id = :after), 0) ORDER BY id",
             {"after": after, "rows": at_once, "limit": limit},
         ).fetchall()
         if rows and rows[-1][0] > self._pieces:
             self._add_words(self._pieces, rows[-1][0])
             self._pieces = rows[-1][0]
-        return self._decode(rows)
+        return self._decode(rows, tables)
 
     def _add_words(self, after: int, until: int) -> None:
         pieces = self._connection.execute(
@@ -198,7 +233,7 @@ class Reader:
         for (piece,) in pieces.fetchall():
             self._words.add(piece)
 
-    def salvage(self, after: int, until: int) -> tuple[list[tuple[int, list[Block]]], int]:
+    def salvage(self, after: int, until: int, tables: tuple[str, ...] = ALL) -> tuple[list[Row], int]:
         """Return what can be read of the rows after..until one by one, and how many could not be."""
         found, lost = [], 0
         for row in range(self._pieces, until):
@@ -207,26 +242,28 @@ class Reader:
         self._pieces = until
         for row in range(after + 1, until + 1):
             try:
-                groups, damaged = self.read(row - 1, 1, 1)
+                groups, damaged = self.read(row - 1, 1, tables, 1)
             except (sqlite3.DatabaseError, ValueError):
                 groups, damaged = [], 1
             found += groups
             lost += damaged
         return found, lost
 
-    def _decode(self, rows: Sequence[tuple[int, int, int, bytes]]) -> tuple[list[tuple[int, list[Block]]], int]:
-        found: list[tuple[int, list[Block]]] = []
+    def _decode(
+        self, rows: Sequence[tuple[int, int, int, int, bytes | None]], tables: tuple[str, ...]
+    ) -> tuple[list[Row], int]:
+        found: list[Row] = []
         damaged = 0
-        for row, kind, crc, body in rows:
-            blocks: list[Block] = []
-            if zlib.crc32(body) != crc:
+        for row, kind, batches, crc, body in rows:
+            entries: list[Entry] = []
+            if body is not None and zlib.crc32(body) != crc:
                 damaged += 1
-            elif kind == BLOCKS:
+            elif body is not None and kind in (BLOCKS, RECORDS):
                 try:
-                    blocks = decode(body, self._words)
+                    entries += decode(body, self._words) if kind == BLOCKS else records.decode(body, tables)
                 except ValueError:
                     damaged += 1
-            found.append((row, blocks))
+            found.append(Row(row, entries, batches))
         return found, damaged
 
     def row_at(self, time: float) -> int:
@@ -247,17 +284,21 @@ def describe(segment: Segment) -> bool:
         reader.close()
 
 
-def grouped(appended: Sequence[Sequence[Block]]) -> list[Group]:
-    """Return the rows that the appended blocks make, each of about GROUP_VALUES values."""
+def grouped(appended: Sequence[Sequence[Entry]]) -> list[Group]:
+    """Return the rows that the appended entries make, each of about GROUP_VALUES values."""
     groups: list[Group] = []
-    blocks: list[Block] = []
-    size = 0
-    for block in (block for blocks in appended for block in blocks if len(block)):
-        blocks.append(block)
-        size += block.size
-        if size >= GROUP_VALUES:
-            groups.append(Group(blocks, sum(map(len, blocks)), size))
-            blocks, size = [], 0
-    if blocks:
-        groups.append(Group(blocks, sum(map(len, blocks)), size))
+    for kind, cls in ((BLOCKS, Block), (RECORDS, Records)):
+        entries: list[Entry] = []
+        batches = size = 0
+        for entry in (entry for entries in appended for entry in entries if isinstance(entry, cls)):
+            if not entry.batches:
+                continue
+            entries.append(entry)
+            batches += entry.batches
+            size += entry.size
+            if size >= GROUP_VALUES:
+                groups.append(Group(kind, entries, batches, size))
+                entries, batches, size = [], 0, 0
+        if entries:
+            groups.append(Group(kind, entries, batches, size))
     return groups

@@ -43,7 +43,7 @@ class Kurado:
         after = Cursor(0, 0)
         while groups := await self.journal.read(after):
             after = groups[-1][0]
-            found += (block for _, blocks in groups for block in blocks)
+            found += (block for _, blocks, _ in groups for block in blocks)
         return found
 
     async def samples(self) -> dict[tuple[str, ...], list[float]]:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monitor.batch import Block, Cursor
+from monitor.batch import Block, Cursor, Entry
+from monitor.segment import ALL, Read
 
 
 @dataclass
@@ -20,7 +21,7 @@ class MemoryJournal:
     def __init__(self, keep: int = 1_000_000) -> None:
         self.keep = keep
         self.stats = Stats()
-        self.groups: list[tuple[Cursor, list[Block]]] = []
+        self.groups: list[Read] = []
         self.cursors: dict[str, Cursor] = {}
         self.start = Cursor(1, 0)
         self.end = Cursor(1, 0)
@@ -33,24 +34,26 @@ class MemoryJournal:
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def append(self, blocks: Sequence[Block]) -> Cursor:
+    async def append(self, entries: Sequence[Entry]) -> Cursor:
         self.end = Cursor(1, self.end.row + 1)
-        self.stats.batches += sum(map(len, blocks))
-        self.groups.append((self.end, list(blocks)))
+        batches = sum(entry.batches for entry in entries)
+        self.stats.batches += batches
+        self.groups.append(Read(self.end, list(entries), batches))
         while len(self.groups) > self.keep:
-            self.start, gone = self.groups.pop(0)
-            self.dropped.append((self.start, sum(map(len, gone))))
+            self.start, _, gone = self.groups.pop(0)
+            self.dropped.append((self.start, gone))
         self._more.set()
         self._more = asyncio.Event()
         return self.end
 
-    async def read(self, after: Cursor, *, limit: int = 50_000) -> list[tuple[Cursor, list[Block]]]:
-        found: list[tuple[Cursor, list[Block]]] = []
+    async def read(self, after: Cursor, *, limit: int = 50_000, tables: tuple[str, ...] = ALL) -> list[Read]:
+        found: list[Read] = []
         size = 0
-        for cursor, blocks in self.groups:
+        for cursor, entries, batches in self.groups:
             if cursor > after and size < limit:
-                found.append((cursor, blocks))
-                size += sum(block.size for block in blocks)
+                wanted = [one for one in entries if isinstance(one, Block) or one.table.startswith(tables)]
+                found.append(Read(cursor, wanted, batches))
+                size += sum(entry.size for entry in entries)
         return found
 
     async def wait(self, after: Cursor) -> None:

@@ -48,6 +48,7 @@ LAYERS = [
      "monitor.pdp", "monitor.consolidate", "monitor.retention", *DATA},
     {"monitor.collector", "monitor.handler", "monitor.rates", "monitor.wire", "monitor.http", "monitor.snmp"},
     {"monitor.cursors", "monitor.merge", "monitor.retry", "monitor.journal", "monitor.segment", "monitor.group",
+     "monitor.records",
      "monitor.store", "monitor.facts", "monitor.liveness", "monitor.redis_meta", "monitor.pause", "collectors",
      "handlers"},
     {"monitor.prime", "monitor.pipeline", "monitor.outlet", "monitor.levels", "monitor.window", "monitor.query",

@@ -145,4 +145,4 @@ async def test_what_was_collected_before_the_end_lies_in_the_journal(tmp_path: P
     await gather.close(5)
     read = await journal.read(begin)
     await journal.close()
-    assert [block.sources[0].host for _, blocks in read for block in blocks] == ["own"]
+    assert [block.sources[0].host for _, blocks, _ in read for block in blocks] == ["own"]

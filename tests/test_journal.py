@@ -58,10 +58,10 @@ async def everything(journal: Journal, after: Cursor | None = None, limit: int =
     """Return the times of all rows behind a cursor, in order."""
     cursor, times = after or journal.start, []
     while groups := await journal.read(cursor, limit=limit):
-        assert all(one < other for (one, _), (other, _) in pairwise(groups))
+        assert all(one < other for (one, *_), (other, *_) in pairwise(groups))
         assert groups[0][0] > cursor
         cursor = groups[-1][0]
-        times += [float(at) for _, blocks in groups for block in blocks for at in block.times]
+        times += [float(at) for _, blocks, _ in groups for block in blocks for at in block.times]
     return times
 
 
@@ -101,11 +101,11 @@ async def test_what_was_appended_is_read_in_order(tmp_path: Path) -> None:
         first = await log.append([block(1, 2, version="1.2")])
         second = await log.append([block(3)])
         assert log.start < first < second == log.end
-        (cursor, blocks), (_, more) = await log.read(log.start)
+        (cursor, blocks, _), (_, more, _) = await log.read(log.start)
         assert cursor == first
         same(blocks[0], block(1, 2, version="1.2"))
         same(more[0], block(3))
-        assert [at for at, _ in await log.read(first)] == [second]
+        assert [at for at, *_ in await log.read(first)] == [second]
         assert await log.read(second) == []
 
 
@@ -172,7 +172,7 @@ async def test_the_cursors_of_a_journal_that_was_taken_away_lie_before_the_new_o
         assert await everything(log, old) == [2]
     async with journal(tmp_path / "c", clock=Clock(500)) as log:  # the clock was put back
         cursor = await log.append([block(3)])
-        assert [at for at, _ in await log.read(old)] == [cursor]
+        assert [at for at, *_ in await log.read(old)] == [cursor]
 
 
 async def test_only_one_process_has_it(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from monitor.batch import Block, Cursor, Source
 from monitor.handler import DeliveryError, Handler, Refused, Store
 from monitor.merge import halves, merge
 from monitor.outlet import Outlet
+from monitor.segment import Read
 
 WEB1 = Source("web1", "nginx")
 TIME = 1795234980.0
@@ -581,11 +582,11 @@ async def test_a_failing_journal_is_tried_again_and_not_the_end() -> None:
     class Broken(MemoryJournal):
         broken = 2
 
-        async def read(self, after: Cursor, *, limit: int = 50_000) -> list[tuple[Cursor, list[Block]]]:
+        async def read(self, after: Cursor, **options: Any) -> list[Read]:
             if self.broken:
                 self.broken -= 1
                 raise OSError("disk")
-            return await super().read(after, limit=limit)
+            return await super().read(after, **options)
 
     journal, handler = Broken(), Recorder()
     one = outlet(handler, journal, Clock())
@@ -600,9 +601,9 @@ async def test_an_outlet_rests_when_the_journal_cannot_read_on() -> None:
     class Damaged(MemoryJournal):
         reads = 0
 
-        async def read(self, after: Cursor, *, limit: int = 50_000) -> list[tuple[Cursor, list[Block]]]:
+        async def read(self, after: Cursor, **options: Any) -> list[Read]:
             self.reads += 1
-            return [group for group in await super().read(after, limit=limit) if group[0].row > 1]
+            return [group for group in await super().read(after, **options) if group[0].row > 1]
 
     clock, journal, handler = Clock(), Damaged(), Recorder()
     one = outlet(handler, journal, clock)

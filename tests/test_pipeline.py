@@ -37,7 +37,7 @@ async def stored(pipeline: Pipeline) -> list[tuple[str, float, float, tuple[str,
     cursor, blocks = pipeline.journal.start, list[Block]()
     while groups := await pipeline.journal.read(cursor):
         cursor = groups[-1][0]
-        blocks += [block for _, made in groups for block in made]
+        blocks += [block for _, made, _ in groups for block in made]
     return [
         (source.host, at, float(block.since[row]), names, rates)
         for block in blocks
@@ -106,7 +106,7 @@ async def test_numbers_of_every_sort_and_none_are_taken(pipeline: Pipeline) -> N
 
 async def test_meta_alone_is_taken(pipeline: Pipeline) -> None:
     assert await pipeline.accept([Batch(Source("h", "c"), 60, {}, meta={"version": "1.2\n3"})]) == [None]
-    ((_, (block,)),) = await pipeline.journal.read(pipeline.journal.start)
+    ((_, (block,), _),) = await pipeline.journal.read(pipeline.journal.start)
     assert block.meta == {0: {"version": "1.2\n3"}}
 
 

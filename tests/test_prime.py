@@ -44,7 +44,7 @@ class Appliance:
         cursor, blocks = self.journal.start, list[Block]()
         while groups := await self.journal.read(cursor):
             cursor = groups[-1][0]
-            blocks += [block for _, made in groups for block in made]
+            blocks += [block for _, made, _ in groups for block in made]
         return sorted(
             (source.host, at, float(block.since[row]), name, rate)
             for block in blocks
