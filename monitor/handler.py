@@ -34,6 +34,7 @@ from monitor.batch import Block, Cursor, Entry, Floats, Kind, Layout, Records, S
 from monitor.consolidate import CF, Cells
 from monitor.options import Bytes, Seconds, option, set_options
 from monitor.retention import Retention
+from monitor.setup import Setup, SetupAwayError, SetupError
 
 __all__ = [
     "CF",
@@ -56,6 +57,9 @@ __all__ = [
     "Retention",
     "Seconds",
     "Series",
+    "Setup",
+    "SetupAwayError",
+    "SetupError",
     "Source",
     "SourceInfo",
     "Store",
@@ -114,6 +118,8 @@ class Handler:
     timeout: Seconds = option(Seconds(15), "give up a delivery after this long, and try again", min=0.1, max=600)
     replay: bool = option(False, "a new handler starts with the oldest of the journal instead of now")
     close_timeout: ClassVar[float] = 3.0
+    setups: ClassVar[Mapping[str, type[Setup]]] = {}
+    """What `monitor setup WORD` brings to the target beforehand, by word."""
     records: ClassVar[tuple[str, ...]] = ()
     """Beginnings of the tables whose records it gets beside the blocks."""
 

@@ -15,10 +15,11 @@ PACKAGES = ("monitor", "collectors", "handlers")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # Who may import what of ours; what is not named may import nothing of ours but its own package.
-DATA = {"monitor.batch", "monitor.options", "monitor.metric", "monitor.graph"}
+DATA = {"monitor.batch", "monitor.options", "monitor.metric", "monitor.graph", "monitor.setup"}
 ALLOWED = {
     "monitor.batch": set(),
     "monitor.options": set(),
+    "monitor.setup": {"monitor.options"},
     "monitor.metric": {"monitor.batch", "monitor.graph.data", "monitor.graph.expr"},
     "monitor.graph": {"monitor.batch", "monitor.metric", "monitor.attime", "monitor.consolidate"},
     "monitor.wire": {"monitor.batch"},
