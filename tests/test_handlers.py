@@ -167,7 +167,7 @@ async def test_what_a_dying_receiver_may_not_have_read_is_sent_again_on_the_next
         await handler.write([value(60, 1)], CURSOR)
         await handler.write([value(120, 2)], CURSOR)
         receiver.connections[0].close()
-        await until(lambda: handler._ended())
+        await until(lambda: handler._way.ended)
         await handler.write([value(180, 3)], CURSOR)
         lines = [f"servers.web1_example_com.nginx.req_handled {i} {60 * i}\n".encode() for i in (1, 2, 3)]
         await until(lambda: len(receiver.received) == 2 and receiver.received[1] == b"".join(lines))
@@ -181,7 +181,7 @@ async def test_what_is_kept_to_be_sent_again_is_bounded() -> None:
         await handler.open()
         for number in range(10):
             await handler.write([value(60, number)], CURSOR)
-        assert sum(len(piece) for _, piece in handler._sent) <= 100
+        assert sum(len(piece) for _, piece in handler._sent.pieces) <= 100
         await handler.close()
 
 
@@ -194,7 +194,7 @@ async def test_a_write_is_not_done_before_the_other_end_confirmed_it(rows: int) 
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await handler.write([some], CURSOR)
-        assert handler._writer is None, "a connection that holds half a line was kept"
+        assert not handler._way.opened, "a connection that holds half a line was kept"
         await handler.close()
 
 

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from handlers.graphite import unconfirmed
+from handlers._graphite.connection import unconfirmed
 from monitor.handler import DeliveryError
 
 

@@ -1,0 +1,1 @@
+"""What the handlers share that send lines or pickles."""
