@@ -16,10 +16,10 @@ from typing import Any
 
 import uvloop
 
-from monitor.config import Config, ConfigError, HandlerSpec
+from monitor.config import Config, ConfigError
 from monitor.garbage import let_go, uncollected
 from monitor.gather import Gather
-from monitor.handler import Naming, Store, StoreDownError, StoreError
+from monitor.handler import Handler, Naming, Part, Store, StoreDownError, StoreError
 from monitor.http import HttpClient
 from monitor.inventory import JobSpec
 from monitor.journal import Journal
@@ -240,16 +240,16 @@ class Appliance:
         )  # fmt: skip
 
     async def _open_outlets(self, stack: AsyncExitStack) -> None:
-        specs = self.config.handlers
-        await self.journal.keep_cursors([spec.name for spec in specs])
+        parts = _parts(self.config)
+        await self.journal.keep_cursors([part.name for part in parts])
         self.outlets = [Outlet(self.store, self.journal, opened=True, pause=self.pause)]
-        self.outlets += [Outlet(self._handler(spec), self.journal, pause=self.pause) for spec in specs]
+        self.outlets += [Outlet(self._handler(part), self.journal, pause=self.pause) for part in parts]
         for outlet in self.outlets:
             await outlet.start()
         stack.push_async_callback(self._drain)
 
-    def _handler(self, spec: HandlerSpec) -> Any:
-        return spec.cls(spec.name, self.naming, **spec.options)
+    def _handler(self, part: Part) -> Handler:
+        return part.cls(part.name, self.naming, **part.options)
 
     def _pushed(self, host: str) -> Sequence[str] | None:
         """Return the plugins that a host's agent is to push; None when the host is not configured."""
@@ -333,26 +333,30 @@ class Appliance:
         self.store.keep(config.retention_classes)
         jobs = await self._jobs(config, self._specs)
         self.scheduler.replace(jobs)
-        await self._replace_outlets(before.handlers, config.handlers)
+        await self._replace_outlets(_parts(before), _parts(config))
         _warn(config)
         if fixed := list(fixed_settings(before, config)):
             log.warning("reload.needs_restart", extra={"fields": {"keys": ", ".join(fixed)}})
         log.info("reloaded", extra={"fields": {"hosts": len(config.inventory.hosts), "jobs": len(jobs)}})
 
-    async def _replace_outlets(self, before: list[HandlerSpec], after: list[HandlerSpec]) -> None:
+    async def _replace_outlets(self, before: list[Part], after: list[Part]) -> None:
         """Stop the outlets of handlers that went or changed, start those that came or changed."""
-        old = {spec.name: (spec.cls, dict(spec.options)) for spec in before}
-        new = {spec.name: (spec.cls, dict(spec.options)) for spec in after}
+        old = {part.name: (part.cls, dict(part.options)) for part in before}
+        new = {part.name: (part.cls, dict(part.options)) for part in after}
         changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
         ended = [outlet for outlet in self.outlets if outlet.name in changed]
         await asyncio.gather(*(outlet.drain(GRACE) for outlet in ended))
         started = [
-            Outlet(self._handler(spec), self.journal, pause=self.pause) for spec in after if spec.name in changed
+            Outlet(self._handler(part), self.journal, pause=self.pause) for part in after if part.name in changed
         ]
         await self.journal.keep_cursors(list(new))
         self.outlets[:] = [outlet for outlet in self.outlets if outlet not in ended] + started
         for outlet in started:
             await outlet.start()
+
+
+def _parts(config: Config) -> list[Part]:
+    return [part for spec in config.handlers for part in spec.cls.parts(spec.name, spec.options)]
 
 
 def _warn(config: Config) -> None:

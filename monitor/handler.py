@@ -32,7 +32,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from monitor.batch import Block, Cursor, Entry, Floats, Kind, Layout, Records, Series, Source
 from monitor.consolidate import CF, Cells
-from monitor.options import Bytes, Seconds, option, set_options
+from monitor.options import Bytes, Seconds, option, options_of, set_options
 from monitor.retention import Retention
 from monitor.setup import Setup, SetupAwayError, SetupError
 
@@ -51,6 +51,7 @@ __all__ = [
     "Kind",
     "Layout",
     "Naming",
+    "Part",
     "Points",
     "Records",
     "Refused",
@@ -67,6 +68,7 @@ __all__ = [
     "StoreError",
     "StoreUnusableError",
     "option",
+    "options_of",
 ]
 
 
@@ -110,6 +112,14 @@ class Naming(Protocol):
         """Return the name that people know the host by."""
 
 
+class Part(NamedTuple):
+    """A handler to be made: its name, under which its cursor is kept, its class and its options."""
+
+    name: str
+    cls: type[Handler]
+    options: Mapping[str, Any]
+
+
 class Handler:
     """Delivers blocks to one outside system. Annotated fields are options."""
 
@@ -127,6 +137,11 @@ class Handler:
         self.name = name
         self.naming = naming
         set_options(self, options)
+
+    @classmethod
+    def parts(cls, name: str, options: Mapping[str, Any]) -> Sequence[Part]:
+        """Return what its section stands for: usually one, but of several targets each needs a cursor of its own."""
+        return [Part(name, cls, options)]
 
     async def open(self) -> None:
         """Connect; raise to be tried again."""
