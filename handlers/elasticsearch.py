@@ -21,6 +21,8 @@ import orjson
 from isal import igzip
 
 from handlers._elastic.delivery import CONFIGURATION, DocumentHandler, Item, shown
+from handlers._elastic.kibana_setup import KibanaSetup
+from handlers._elastic.setups import ElasticsearchSetup
 from handlers._elastic.urls import Answer, Urls
 from monitor.handler import DeliveryError, option
 from monitor.wire.bulk import BLOCKED, SHORT, Index, item, reason, results
@@ -31,6 +33,7 @@ BLOCKED_PAUSE = 30.0
 
 class ElasticsearchHandler(DocumentHandler):
     aliases = ("ElasticSearchHandler",)
+    setups = {"elasticsearch": ElasticsearchSetup, "kibana": KibanaSetup}  # noqa: RUF012 - as Handler annotates it
 
     urls: list[str] = option(
         ["http://localhost:9200"], "addresses of the cluster; where one does not answer, the next is asked"

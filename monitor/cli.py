@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from monitor import __version__, census, effective, log, servers_ini, servers_yaml
+from monitor import __version__, census, effective, log, servers_ini, servers_yaml, setups
 from monitor.batch import Batch, Kind
 from monitor.collector import CollectError
 from monitor.config import Config, ConfigError, load, load_server
@@ -43,15 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def parser() -> argparse.ArgumentParser:
-    whole = argparse.ArgumentParser(prog="monitor", description="Watches media servers and the machines around them.")
-    commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    files = argparse.ArgumentParser(add_help=False)
+def files_parser() -> argparse.ArgumentParser:
+    """Return the part of a parser that says where the configuration is."""
+    files = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     files.add_argument(
         "-c", dest="files", metavar="FILE", type=Path, action="append",
         help="configuration file; may be repeated, the later counts more (default /etc/monitor/monitor.conf)",
     )  # fmt: skip
     files.add_argument("--data-dir", metavar="DIR", help="where everything is kept, instead of [server] data_dir")
+    return files
+
+
+def parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(prog="monitor", description="Watches media servers and the machines around them.")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    files = files_parser()
 
     def add(name: str, command: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
         parents = [] if name == "version" else [files]
@@ -84,6 +90,13 @@ def parser() -> argparse.ArgumentParser:
     importing = add("import", import_kurado, "print another program's inventory as [roles] and [hosts] of this one")
     importing.add_argument("kind", choices=["kurado"], help="the program that it is of")
     importing.add_argument("file", metavar="FILE", type=Path, help="its main file; role files are found by it")
+    setting_up = add("setup", setup, "bring a template, dashboards or the like to a handler's target; again: no harm")
+    setting_up.add_argument(
+        "word", metavar="WORD", nargs="?", default="", help="what to set up; none: tell what can be"
+    )
+    setting_up.add_argument(
+        "rest", metavar="OPTION", nargs=argparse.REMAINDER, help="its own options: monitor setup WORD --help tells them"
+    )
     add("migrate", migrate, "bring the database's schema up to date")
     add("healthcheck", healthcheck, "ask the running program whether it is healthy")
     add("version", version, "print the version")
@@ -175,6 +188,23 @@ def import_kurado(options: argparse.Namespace) -> int:
     for line in lines:
         print(line)
     return OK
+
+
+def setup(options: argparse.Namespace) -> int:
+    places, _ = files_parser().parse_known_args(options.rest)
+    options.files = [*(options.files or ()), *(places.files or ())] or None
+    options.data_dir = places.data_dir or options.data_dir
+    configuration = loaded(options)
+    cls = setups.words(configuration.registry).get(options.word)
+    if cls is None:
+        told = f"monitor setup WORD, where WORD is\n{setups.known(configuration.registry)}"
+        if not options.word:
+            print(told)
+            return OK
+        print(f"there is no {options.word!r} to set up; {told}", file=sys.stderr)
+        return setups.USAGE
+    own = setups.parser(options.word, cls.setups[options.word], [files_parser()]).parse_args(options.rest)
+    return setups.command(configuration, cls, options.word, own)
 
 
 def collect(options: argparse.Namespace) -> int:
