@@ -16,12 +16,12 @@ from typing import Any
 
 from aiohttp import web
 from appliance import free_port
+from elastic_templates import Rules, Wrong, check_policy, check_states, check_template
 
 TYPES = re.compile(r"application/(x-ndjson|json|vnd\.elasticsearch\+(x-nd)?json; ?compatible-with=[789])")
 OPERATIONS = ("create", "index", "update", "delete")
 METADATA = {"_index", "_id", "routing", "pipeline", "require_alias", "dynamic_templates", "if_seq_no", "version"}
 ILLEGAL = re.compile(r'[\\/*?"<>| ,#:A-Z]')
-TEMPLATE = {"index_patterns", "template", "priority", "composed_of", "data_stream", "version", "_meta"}
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
 
@@ -34,8 +34,13 @@ class Refusal(Exception):  # noqa: N818 - as Elasticsearch names them
 class Elastic:
     """Starts on the same port again after `stop`."""
 
-    def __init__(self, *, longest: int = 100 << 20, authorization: str = "", tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *, longest: int = 100 << 20, authorization: str = "", tls: ssl.SSLContext | None = None,
+        version: str = "8.19.0", opensearch: bool = False,
+    ) -> None:  # fmt: skip
         self.longest = longest
+        self.version = version
+        self.opensearch = opensearch
         self.authorization = authorization
         self.tls = tls
         self.port = free_port()
@@ -43,6 +48,10 @@ class Elastic:
         self.documents: dict[str, dict[str, dict[str, Any]]] = {}
         self.mappings: dict[str, dict[str, str]] = {}
         self.templates: dict[str, dict[str, Any]] = {}
+        self.policies: dict[str, tuple[int, dict[str, Any]]] = {}
+        """Policies, and how often each was written."""
+        self.writes: list[str] = []
+        """The paths of what was written of templates and policies."""
         self.requests: list[tuple[int, int, dict[str, str]]] = []
         """Of every bulk request its bytes, uncompressed, its items and its headers."""
         self.answers: list[tuple[int, dict[str, str], Any]] = []
@@ -64,7 +73,12 @@ class Elastic:
         for method in ("POST", "PUT"):
             app.router.add_route(method, "/_bulk", self._bulk)
             app.router.add_route(method, "/{index}/_bulk", self._bulk)
-        app.router.add_put("/_index_template/{name}", self._put_template)
+        if self.opensearch or tuple(map(int, self.version.split(".")[:2])) >= (7, 8):
+            app.router.add_put("/_index_template/{name}", self._put_template)
+            app.router.add_get("/_index_template/{name}", self._get_template)
+        policies = "/_plugins/_ism/policies/{name}" if self.opensearch else "/_ilm/policy/{name}"
+        app.router.add_put(policies, self._put_states if self.opensearch else self._put_policy)
+        app.router.add_get(policies, self._get_states if self.opensearch else self._get_policy)
         app.router.add_get("/{index}/_doc/{id}", self._get)
         app.router.add_get("/{index}/_count", self._count)
         app.router.add_post("/{index}/_count", self._count)
@@ -90,13 +104,17 @@ class Elastic:
             answer: web.StreamResponse = await handler(request)
         except Refusal as refusal:
             answer = _json({"error": refusal.error, "status": refusal.status}, refusal.status)
+        except Wrong as wrong:
+            answer = _json({"error": {"type": wrong.kind, "reason": str(wrong)}, "status": 400}, 400)
         if answer.content_type == "application/json" and "compatible-with" in request.headers.get("Accept", ""):
             answer.headers["Content-Type"] = "application/vnd.elasticsearch+json;compatible-with=8"
-        answer.headers["X-Elastic-Product"] = "Elasticsearch"
+        if not self.opensearch:
+            answer.headers["X-Elastic-Product"] = "Elasticsearch"
         return answer
 
     async def _info(self, request: web.Request) -> web.Response:
-        return _json({"version": {"number": "8.19.0", "build_flavor": "default"}, "tagline": "You Know, for Search"})
+        told = {"distribution": "opensearch"} if self.opensearch else {"build_flavor": "default"}
+        return _json({"version": {"number": self.version, **told}, "tagline": "You Know, for Search"})
 
     async def _bulk(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -194,9 +212,11 @@ class Elastic:
             raise Refusal(400, "document_parsing_exception", text)
         mapping = self.mappings.setdefault(index, _properties(template.get("template", {}).get("mappings", {})))
         seen = dict(mapping)
-        _map(document, seen, "", 1)
-        if len(seen) > 1000:
-            raise Refusal(400, "illegal_argument_exception", "Limit of total fields [1000] has been exceeded")
+        rules = Rules(template)
+        _map(document, seen, "", 1, rules)
+        if len(seen) > rules.limit:
+            text = f"Limit of total fields [{rules.limit}] has been exceeded"
+            raise Refusal(400, "illegal_argument_exception", text)
         mapping.update(seen)
         kept[identity] = document
         return {"status": 201, "result": "created", "_version": 1, "_shards": {"total": 2, "successful": 1}}
@@ -210,13 +230,51 @@ class Elastic:
         return max(found, key=lambda template: int(template.get("priority", 0)), default={})
 
     async def _put_template(self, request: web.Request) -> web.Response:
-        template = _strict(await request.read())
-        if wrong := set(template) - TEMPLATE:
-            raise Refusal(400, "x_content_parse_exception", f"[index_template] unknown field {sorted(wrong)}")
-        if not template.get("index_patterns"):
-            raise Refusal(400, "action_request_validation_exception", "index_patterns is missing")
-        self.templates[request.match_info["name"]] = template
+        name = request.match_info["name"]
+        others = {other: one for other, one in self.templates.items() if other != name}
+        self.templates[name] = check_template(_strict(await request.read()), others)
+        self.writes.append(request.path)
         return _json({"acknowledged": True})
+
+    async def _get_template(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in self.templates:
+            raise Refusal(404, "resource_not_found_exception", f"index template matching [{name}] not found")
+        return _json({"index_templates": [{"name": name, "index_template": self.templates[name]}]})
+
+    async def _put_policy(self, request: web.Request) -> web.Response:
+        self._keep_policy(request, check_policy(_strict(await request.read())))
+        return _json({"acknowledged": True})
+
+    def _keep_policy(self, request: web.Request, policy: dict[str, Any]) -> int:
+        name = request.match_info["name"]
+        written = self.policies.get(name, (0, {}))[0] + 1
+        self.policies[name] = written, policy
+        self.writes.append(request.path)
+        return written
+
+    async def _get_policy(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in self.policies:
+            raise Refusal(404, "resource_not_found_exception", f"Lifecycle policy not found: {name}")
+        written, policy = self.policies[name]
+        return _json({name: {"version": written, "modified_date": "2026-11-21T12:00:00.000Z", "policy": policy}})
+
+    async def _put_states(self, request: web.Request) -> web.Response:
+        policy = check_states(_strict(await request.read()))
+        written = self.policies.get(request.match_info["name"], (0, {}))[0]
+        wanted = (request.query.get("if_seq_no"), request.query.get("if_primary_term"))
+        if wanted != ((str(written), "1") if written else (None, None)):
+            raise Refusal(409, "version_conflict_engine_exception", "version conflict, document already exists")
+        self._keep_policy(request, policy)
+        return _json({"_id": request.match_info["name"], "policy": {"policy": policy}}, 201)
+
+    async def _get_states(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in self.policies:
+            raise Refusal(404, "status_exception", "Policy not found")
+        written, policy = self.policies[name]
+        return _json({"_id": name, "_version": 1, "_seq_no": written, "_primary_term": 1, "policy": policy})
 
     async def _get(self, request: web.Request) -> web.Response:
         index, identity = request.match_info["index"], request.match_info["id"]
@@ -281,7 +339,7 @@ def _properties(mappings: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-def _map(document: dict[str, Any], mapping: dict[str, str], prefix: str, depth: int) -> None:
+def _map(document: dict[str, Any], mapping: dict[str, str], prefix: str, depth: int, rules: Rules) -> None:
     """Add the fields of a document to a mapping, or refuse it where they do not fit."""
     if depth > 20:
         raise Refusal(400, "illegal_argument_exception", "Limit of mapping depth [20] has been exceeded")
@@ -295,21 +353,21 @@ def _map(document: dict[str, Any], mapping: dict[str, str], prefix: str, depth: 
                     f"object mapping for [{path}] tried to parse field [{name}] as object, but found a concrete value"
                 )
                 raise Refusal(400, "document_parsing_exception", text)
-            _map(value, mapping, f"{path}.", depth + 1)
+            _map(value, mapping, f"{path}.", depth + 1, rules)
             continue
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
-                _field(path, one, mapping)
+                _field(path, one, mapping, rules)
 
 
-def _field(path: str, value: Any, mapping: dict[str, str]) -> None:
-    guess = {bool: "boolean", int: "long", float: "float", str: "text"}[type(value)]
-    if isinstance(value, str) and DATE.fullmatch(value):
-        guess = "date"
-    kind = mapping.setdefault(path, guess)
+def _field(path: str, value: Any, mapping: dict[str, str], rules: Rules) -> None:
+    date = isinstance(value, str) and DATE.fullmatch(value) is not None
+    kind = mapping[path] if path in mapping else mapping.setdefault(path, rules.guess(path, value, date=date))
     numeric = not isinstance(value, bool | str)
     if kind == "object":
         raise Refusal(400, "document_parsing_exception", f"object mapping for [{path}] found a concrete value")
+    if rules.lenient and path != "@timestamp":
+        return  # the field alone is left out of the index
     if kind == "long" and (not numeric or not -(1 << 63) <= value < 1 << 63):
         raise Refusal(400, "document_parsing_exception", f"failed to parse field [{path}] of type [long]")
     if kind in ("float", "double") and not numeric:
