@@ -347,16 +347,13 @@ def _map(document: dict[str, Any], mapping: dict[str, str], prefix: str, depth: 
         if not name.strip() or any(not part.strip() for part in name.split(".")):
             raise Refusal(400, "document_parsing_exception", f"field name cannot be an empty string: [{prefix}{name}]")
         path = prefix + name
-        if isinstance(value, dict):
-            if mapping.setdefault(path, "object") != "object":
-                text = (
-                    f"object mapping for [{path}] tried to parse field [{name}] as object, but found a concrete value"
-                )
-                raise Refusal(400, "document_parsing_exception", text)
-            _map(value, mapping, f"{path}.", depth + 1, rules)
-            continue
         for one in value if isinstance(value, list) else [value]:
-            if one is not None:
+            if isinstance(one, dict):
+                if mapping.setdefault(path, "object") != "object":
+                    text = f"object mapping for [{path}] tried to parse [{name}] as object, but found a value"
+                    raise Refusal(400, "document_parsing_exception", text)
+                _map(one, mapping, f"{path}.", depth + 1, rules)
+            elif one is not None:
                 _field(path, one, mapping, rules)
 
 

@@ -37,11 +37,11 @@ def names(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield prefix + key
 
 
-def found() -> dict[str, set[str]]:
-    """Return the names in the answers of all years, by metricset."""
+def found(*years: str) -> dict[str, set[str]]:
+    """Return the names in the answers of some years (all), by metricset."""
     told: dict[str, set[str]] = {"stats": set(), "connections": set()}
     for operation, metricset in (("GetStatsReport", "stats"), ("GetStatsAllConnections", "connections")):
-        for year in YEARS:
+        for year in years or YEARS:
             answer = json.loads((CASES / year / operation).read_text())
             for tree in answer if isinstance(answer, list) else [answer]:
                 told[metricset].update(names(tree))
