@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +22,10 @@ from typing import Any, Literal
 from collectors._sora import rows
 from collectors._sora.api import OPERATIONS, Api, Tls, address, basic, header
 from collectors._sora.connections import MOVED, Connections
+from collectors._sora.documents import TABLE
 from collectors._sora.graphs import METRICS, of_host, of_instances
 from collectors._sora.pieces import Turn
+from collectors._sora.rows import Said
 from collectors._sora.walk import Names
 from monitor.collector import Bytes, CollectError, Collector, Http, Seconds, Snmp, Target, option
 
@@ -103,10 +106,11 @@ class SoraCollector(Collector):
         for name, one in zip(asked, found, strict=True):
             if isinstance(one, str):
                 failed.setdefault(one, []).append(name)
+                self.record(TABLE + name, 0, b"", error=one, host=api.place)
         if sum(map(len, failed.values())) == len(asked):
             raise CollectError("; ".join(f"{reason} ({', '.join(names)})" for reason, names in failed.items()))
         turn = Turn()
-        for row in (row for one in found if not isinstance(one, str) for row in one):
+        for row in (row for one in found if not isinstance(one, str) for row in one.rows):
             self._publish(row)
             await turn.pause()
         self.instance("")
@@ -114,22 +118,29 @@ class SoraCollector(Collector):
             for name in names:
                 self.meta(f"no {name}", reason)
 
-    async def _read(self, api: Api, name: str) -> list[rows.Row] | str:
+    async def _read(self, api: Api, name: str) -> Said | str:
         """Return what a metricset says, or why it says nothing; the others have their time all the same."""
         seconds = 0.9 * min(self.timeout or min(self.interval / 2, 20.0), 0.95 * self.interval)
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(seconds):
                 whole = name == "connections" and self.scope == "cluster"
                 body = await api.ask(self.http, name, whole=whole)
+                took = round(1e6 * (time.perf_counter() - began))
                 if name == "connections":
-                    return await rows.connections(body, self.known)
-                return await {"stats": rows.stats, "license": rows.license, "cluster": rows.cluster}[name](
-                    body, self.names
-                )
+                    said = await rows.connections(body, self.known, self.wanted(TABLE + name))
+                else:
+                    said = await {"stats": rows.stats, "license": rows.license, "cluster": rows.cluster}[name](
+                        body, self.names
+                    )
         except CollectError as error:
             return str(error)
         except TimeoutError:
             return f"{api.shown}: no answer within {seconds:g} s"
+        if said.documents and self.wanted(TABLE + name):
+            lines = await asyncio.to_thread(b"\n".join, said.documents)
+            self.record(TABLE + name, len(said.documents), lines, rtt=took, host=api.place)
+        return said
 
     def _publish(self, row: rows.Row) -> None:
         self.instance(row.instance)

@@ -17,8 +17,8 @@ makes one that arrives twice be there once. Over tcp Logstash acknowledges nothi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
 
 from isal import igzip
 
@@ -26,7 +26,7 @@ from handlers._elastic.delivery import CONFIGURATION, DocumentHandler, Item, sho
 from handlers._elastic.stream import Stream
 from handlers._elastic.urls import Urls
 from monitor.handler import DeliveryError, option
-from monitor.wire.document import Document, DocumentEncoder, Places
+from monitor.wire.document import Document
 from monitor.wire.lumberjack import ACK, acknowledged, window
 
 PORTS = {"http": 8080, "beats": 5044, "tcp": 5000}
@@ -46,6 +46,7 @@ class LogstashHandler(DocumentHandler):
     compression_level: int = option(3, "compress what goes to beats; 0 not at all", min=0, max=9)
     gzip: bool = option(False, "compress what goes to http")
 
+    id_name: ClassVar[str] = "@metadata._id"
     _urls: Urls | None = None
     _stream: Stream | None = None
 
@@ -68,12 +69,8 @@ class LogstashHandler(DocumentHandler):
         if self._stream is not None:
             await self._stream.close()
 
-    def encoder(self, places: Places) -> DocumentEncoder:
-        more = {"@metadata.beat": self.beat, "@metadata.type": "doc", "@metadata.version": self.beat_version}
-        return DocumentEncoder(
-            places=places, hostname=self.naming.hostname, raw=self.raw, version=self.beat_version, more=more,
-            id_name="@metadata._id",
-        )  # fmt: skip
+    def more(self) -> Mapping[str, str]:
+        return {"@metadata.beat": self.beat, "@metadata.type": "doc", "@metadata.version": self.beat_version}
 
     def item(self, document: Document) -> Item:
         return Item(document.id, shown(document), document.json)

@@ -192,7 +192,8 @@ class Appliance:
         stack.push_async_callback(self.http.close)
         gather = Gather(self.pipeline.accept)
         stack.push_async_callback(gather.close, GRACE)
-        self.runner = Runner(gather.accept, concurrency=config.server.concurrency)
+        self.runner = Runner(gather.accept, keep=self.pipeline.accept_records, concurrency=config.server.concurrency)
+        self.runner.recording = self._recording()
         self.scheduler = Scheduler(self.runner, on_death=self._on_death)
         self.scheduler.start(await self._jobs(config))
         stack.push_async_callback(self.scheduler.stop, GRACE)
@@ -250,6 +251,9 @@ class Appliance:
 
     def _handler(self, part: Part) -> Handler:
         return part.cls(part.name, self.naming, **part.options)
+
+    def _recording(self) -> tuple[str, ...]:
+        return tuple({table for outlet in self.outlets for table in outlet.handler.records})
 
     def _pushed(self, host: str) -> Sequence[str] | None:
         """Return the plugins that a host's agent is to push; None when the host is not configured."""
@@ -334,6 +338,7 @@ class Appliance:
         jobs = await self._jobs(config, self._specs)
         self.scheduler.replace(jobs)
         await self._replace_outlets(_parts(before), _parts(config))
+        self.runner.recording = self._recording()
         _warn(config)
         if fixed := list(fixed_settings(before, config)):
             log.warning("reload.needs_restart", extra={"fields": {"keys": ", ".join(fixed)}})

@@ -24,7 +24,7 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import Any, ClassVar, Literal, Protocol
 
-from monitor.batch import FORGET_AFTER, Batch, Kind, Source
+from monitor.batch import FORGET_AFTER, Batch, Kind, Records, Source
 from monitor.graph.expr import Expr, expr
 from monitor.graph.model import Area, Graph, Item, Line, Stack
 from monitor.graph.straight import Straight
@@ -188,8 +188,12 @@ class Collector:
         self._snmp = snmp
         self.section = section
         set_options(self, options)
+        self.recording: tuple[str, ...] = ()
+        """Beginnings of the tables whose records somebody wants; the runner keeps it up to date."""
         self._instances: dict[str, Batch] = {}
         self._current = section
+        self._records: list[Records] = []
+        self._time = 0.0
 
     async def collect(self) -> None:
         """Read the service once and publish what it says."""
@@ -232,6 +236,21 @@ class Collector:
         """Have the source and its history go so long after it was last published, instead of keeping them."""
         self.meta(FORGET_AFTER, str(round(seconds)))
 
+    def wanted(self, table: str) -> bool:
+        """Return whether any handler takes records of this table; they need not be made for nobody."""
+        return table.startswith(self.recording)
+
+    def record(self, table: str, count: int, body: bytes, **head: Any) -> None:
+        """Hand on rows that are no series (`monitor.batch.Records`). They go their way even when `collect` fails."""
+        if self.wanted(table):
+            source = Source(self.host.host, self.path, self.section)
+            self._records.append(Records(table, source, self._time, count, body, head))
+
+    def recorded(self) -> list[Records]:
+        """Return the records of the last collection, once. The runner calls it."""
+        found, self._records = self._records, []
+        return found
+
     def instance(self, name: str) -> None:
         """What is published from here on belongs to this instance of the source; '' is the service itself."""
         self._current = "/".join(filter(None, (self.section, name)))
@@ -250,7 +269,7 @@ class Collector:
 
     async def run(self, time: float) -> list[Batch]:
         """Collect once and return the batches, stamped `time`. The runner calls it."""
-        self._instances, self._current = {}, self.section
+        self._instances, self._current, self._records, self._time = {}, self.section, [], time
         await self.collect()
         batches = list(self._instances.values())
         for batch in batches:

@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from monitor.batch import Batch
+from monitor.batch import Batch, Records
 from monitor.collector import CollectError, Collector, Target
 from monitor.pipeline import Busy
 
 log = logging.getLogger("monitor.runner")
 
 Accept = Callable[[Sequence[Batch]], Awaitable[list[str | None]]]
+Keep = Callable[[Sequence[Records]], Awaitable[None]]
 LONGEST_TIMEOUT = 20.0
 LONGEST_REASON = 500
 
@@ -69,10 +70,16 @@ class Job:
 
 
 class Runner:
-    """Knows the state of all jobs by key; `accept` takes the batches (the pipeline)."""
+    """Knows the state of all jobs by key; `accept` takes the batches (the pipeline), `keep` the records."""
 
-    def __init__(self, accept: Accept, *, concurrency: int = 500, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, accept: Accept, *, keep: Keep | None = None, concurrency: int = 500,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         self.jobs: dict[JobKey, Job] = {}
+        self.recording: tuple[str, ...] = ()
+        """Beginnings of the tables whose records the handlers want."""
+        self._keep = keep
         self._accept = accept
         self._turns = asyncio.Semaphore(concurrency)
         self._clock = clock
@@ -90,8 +97,12 @@ class Runner:
 
     async def _run(self, job: Job, stamp: float | None) -> bool:
         try:
-            async with self._turns:
-                batches = await self._collect(job, stamp)
+            try:
+                async with self._turns:
+                    batches = await self._collect(job, stamp)
+            finally:
+                if self._keep is not None and (records := job.collector.recorded()):
+                    await self._keep(records)
             refused = [reason for reason in await self._accept(batches) if reason is not None]
             job.refused += len(refused)
             if len(refused) == len(batches):
@@ -111,6 +122,7 @@ class Runner:
     async def _collect(self, job: Job, stamp: float | None) -> list[Batch]:
         job.last_run = began = self._clock()
         job.runs += 1
+        job.collector.recording = self.recording
         clock = time.perf_counter()
         try:
             async with asyncio.timeout(job.timeout):

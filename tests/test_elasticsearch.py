@@ -26,7 +26,7 @@ from monitor.handler import DeliveryError, Handler
 from monitor.outlet import Outlet
 from monitor.retry import Pauses
 from monitor.wire.bulk import Index
-from monitor.wire.document import SORA, DocumentEncoder, Metricset, Places
+from monitor.wire.document import DocumentEncoder, Metricset, Places
 
 CURSOR = Cursor(1, 1)
 QUICK = Pauses(first=0.02, longest=0.1)
@@ -35,6 +35,8 @@ NOON = 1795262400.0
 STATS = Source("sora1", "sora")
 CONNECTION = Source("sora1", "sora", "room/ABC")
 NAMING = DiamondNaming()
+PLACES = ["sora/=sora.stats", "sora/*/*=sora.connections", "sora/*=sora.channels"]
+"""All of them, so that blocks alone show what becomes of numbers."""
 
 
 @pytest.fixture
@@ -44,7 +46,8 @@ async def elastic() -> AsyncIterator[Elastic]:
 
 
 def handler(url: str, **options: Any) -> ElasticsearchHandler:
-    return ElasticsearchHandler("ElasticsearchHandler", NAMING, **{"urls": [url], "timeout": 10.0, **options})
+    options = {"urls": [url], "timeout": 10.0, "metricsets": PLACES, **options}
+    return ElasticsearchHandler("ElasticsearchHandler", NAMING, **options)
 
 
 async def delivered(one: Handler, *blocks: Block) -> list[tuple[str, str]]:
@@ -57,7 +60,7 @@ async def delivered(one: Handler, *blocks: Block) -> list[tuple[str, str]]:
 
 
 def documents(*blocks: Block, **options: Any) -> list[dict[str, Any]]:
-    encoder = DocumentEncoder(places=Places(SORA), **options)
+    encoder = DocumentEncoder(places=Places(PLACES), **options)
     return [orjson.loads(one.json) for some in encoder.encode(blocks) for one in some]
 
 
@@ -131,7 +134,7 @@ def test_rules_say_where_values_stand_and_a_wrong_one_is_told() -> None:
     assert places(Source("h", "web", "a.example.com")) == Metricset("site", "external")
     assert places(Source("h", "web", "")) == Metricset("site", "internal")
     assert places(Source("h", "other.word", "")) == Metricset("other_word", "other_word")
-    with pytest.raises(ValueError, match=r"^expected COLLECTOR/INSTANCE=MODULE\.METRICSET, got 'web=site'$"):
+    with pytest.raises(ValueError, match=r"^expected COLLECTOR/INSTANCE=MODULE\.METRICSET \(or =-\), got 'web=site'$"):
         Places(["web=site"])
 
 
@@ -169,7 +172,7 @@ def test_nan_is_left_out_and_a_batch_of_nothing_has_no_document() -> None:
 def test_counters_of_sora_are_sent_as_they_stand_and_those_of_others_as_rates() -> None:
     names = ["exact", "largest", "beyond", "less", "real", "unknown"]
     values = [(1 << 53) + 1, (1 << 63) - 1, (1 << 64) - 1, -3, 0.25, None]
-    encoder = DocumentEncoder(places=Places(SORA))
+    encoder = DocumentEncoder(places=Places(PLACES))
     ((one,),) = encoder.encode([counters(STATS, values, names)])
     assert b'"exact":9007199254740993,"largest":9223372036854775807,"beyond":1.8446744073709552e+19' in one.json
     found = orjson.loads(one.json)["sora"]["stats"]
@@ -208,7 +211,7 @@ def test_texts_without_a_form_in_utf_8_are_sent_all_the_same() -> None:
 
 
 def test_an_id_tells_reports_apart_and_is_the_same_in_every_process() -> None:
-    encoder = DocumentEncoder(places=Places(SORA))
+    encoder = DocumentEncoder(places=Places(PLACES))
     rows = [(source, time, [1]) for source in (STATS, CONNECTION) for time in (NOON, NOON + 0.001)]
     found = [one.id for some in encoder.encode([block(*rows)]) for one in some]
     assert len(set(found)) == 4

@@ -23,10 +23,13 @@ from monitor.wire.lumberjack import acknowledged, window
 CURSOR = Cursor(1, 1)
 QUICK = Pauses(first=0.02, longest=0.1)
 NOON = 1795262400.0
+PLACES = ["sora/=sora.stats", "sora/*/*=sora.connections", "sora/*=sora.channels"]
+"""All of them, so that blocks alone show what becomes of numbers."""
 
 
 def handler(*hosts: str, **options: Any) -> LogstashHandler:
-    return LogstashHandler("LogstashHandler", DiamondNaming(), **{"hosts": list(hosts), "timeout": 10.0, **options})
+    options = {"hosts": list(hosts), "timeout": 10.0, "metricsets": PLACES, **options}
+    return LogstashHandler("LogstashHandler", DiamondNaming(), **options)
 
 
 def many(count: int, time: float = NOON) -> Block:

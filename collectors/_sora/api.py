@@ -47,6 +47,8 @@ class Api:
     def __init__(self, url: str, headers: dict[str, str], tls: Tls) -> None:
         self.url = url
         self.shown = re.sub(r"//[^/]*@", "//", url)
+        self.place = urlsplit(self.shown).netloc
+        """HOST:PORT, as Sorabeat's documents call it."""
         self._headers = headers
         self._tls = tls
         self._context: ssl.SSLContext | None = None

@@ -6,11 +6,19 @@ import calendar
 import re
 from typing import Any, NamedTuple
 
+from collectors._sora import documents
 from collectors._sora.connections import MOVED, Connections, Moved
 from collectors._sora.pieces import each, mapping
 from collectors._sora.walk import Names, Told, kind, labelled, walk
 
 MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
+
+
+class Said(NamedTuple):
+    """What came of an answer: rows to publish, and its documents where they are wanted, one a line."""
+
+    rows: list[Row]
+    documents: list[bytes]
 
 
 class Row(NamedTuple):
@@ -22,11 +30,12 @@ class Row(NamedTuple):
     connection: str = ""
 
 
-async def stats(body: bytes, names: Names) -> list[Row]:
-    return [Row("", walk(mapping(body, "Sora's statistics"), names))]
+async def stats(body: bytes, names: Names) -> Said:
+    tree = mapping(body, "Sora's statistics")
+    return Said([Row("", walk(tree, names))], [documents.stats(tree)])
 
 
-async def license(body: bytes, names: Names) -> list[Row]:
+async def license(body: bytes, names: Names) -> Said:
     tree = mapping(body, "Sora's licence")
     found = {f"license.{key}": value for key, value in tree.items()}
     month = MONTH.fullmatch(str(tree.get("expired_at")))
@@ -34,24 +43,31 @@ async def license(body: bytes, names: Names) -> list[Row]:
         year, number = int(month[1]), int(month[2])
         after = (year + number // 12, number % 12 + 1, 1, 0, 0, 0)
         found["license.expired_at_timestamp_seconds"] = calendar.timegm(after) - 1
-    return [Row("", walk(found, names))]
+    return Said([Row("", walk(found, names))], [documents.stats(tree)])
 
 
-async def cluster(body: bytes, names: Names) -> list[Row]:
+async def cluster(body: bytes, names: Names) -> Said:
     nodes: list[dict[str, Any]] = []
-    await each(body, "a list of the cluster's nodes", nodes.append)
+    await each(body, "a list of the cluster's nodes", lambda node, _: nodes.append(node))
     connected = sum(node.get("connected") is True for node in nodes)
     told = walk({"cluster_nodes": len(nodes), "cluster_nodes_connected": connected}, names)
     for node in nodes:
         if label := labelled(node):
             walk(node, names, f"cluster_node.{label}.", told)
-    return [Row("", told)]
+    return Said([Row("", told)], [documents.stats(node) for node in nodes])
 
 
-async def connections(body: bytes, known: Connections) -> list[Row]:
-    """Return the sums of all, those of each channel, and the connections whose turn it is."""
+async def connections(body: bytes, known: Connections, wanted: bool) -> Said:
+    """Return the sums of all, those of each channel, and the connections whose turn it is; `wanted` are documents."""
     poll = known.poll()
-    await each(body, "a list of connections", poll.take)
+    lines: list[bytes] = []
+
+    def take(tree: dict[str, Any], piece: bytes) -> None:
+        poll.take(tree)
+        if wanted:
+            lines.append(documents.connection(tree, piece))
+
+    await each(body, "a list of connections", take)
     known.keep(poll)
     channels = list(known.current())
     whole = _sums(known.moved, connections=sum(sums.connections for _, sums in channels), channels=len(channels))
@@ -64,7 +80,7 @@ async def connections(body: bytes, known: Connections) -> list[Row]:
     for one in poll.due:
         one.told.texts |= {"vhost": one.channel, "channel": f"/{one.id}"}
         found.append(Row(f"{one.channel}/{one.id}", one.told, one.channel, one.id))
-    return found
+    return Said(found, lines)
 
 
 def _sums(moved: Moved, **gauges: int) -> Told:

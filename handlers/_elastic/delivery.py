@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
-from monitor.handler import Block, Bytes, Cursor, DeliveryError, Handler, Refused, Seconds, option
+from monitor.handler import Block, Bytes, Cursor, DeliveryError, Entry, Handler, Records, Refused, Seconds, option
 from monitor.wire.document import SORA, Document, DocumentEncoder, Places
+from monitor.wire.envelope import TABLE, Envelope
 
 CONFIGURATION = 60.0
 """Seconds to wait at least where somebody has to change a setting first."""
@@ -24,7 +25,9 @@ class Item(NamedTuple):
 
 
 class DocumentHandler(Handler):
-    """Sends one document per batch. A subclass makes items of them and sends those."""
+    """Sends one document per batch, and those that come ready. A subclass makes items of them and sends those."""
+
+    records: ClassVar[tuple[str, ...]] = (TABLE,)
 
     batch: int = option(500_000, "deliver at most about this many values at once", min=1, max=5_000_000)
     flush_interval: Seconds = option(Seconds(1), "wait at most this long for more to deliver together", min=0, max=600)
@@ -34,7 +37,7 @@ class DocumentHandler(Handler):
     metricsets: list[str] = option(
         list(SORA),
         "COLLECTOR/INSTANCE=MODULE.METRICSET, in order, with * for anything: below which names values stand in a"
-        " document; of other collectors it is COLLECTOR.COLLECTOR",
+        " document (=- none); of other collectors it is COLLECTOR.COLLECTOR",
     )
     raw: list[str] = option(
         ["sora"], "collectors (* is all) whose counters are sent as they stand, as Sorabeat did, instead of as rates"
@@ -47,18 +50,27 @@ class DocumentHandler(Handler):
     tls_cert: Path | None = option(None, "file of the appliance's own certificate")
     tls_key: Path | None = option(None, "file of its key, where it is not in the same one")
 
+    id_name: ClassVar[str] = ""
+    """The dotted name under which documents tell their id."""
     _encoder: DocumentEncoder
+    _envelope: Envelope
 
     async def open(self) -> None:
         try:
-            self._encoder = self.encoder(Places(self.metricsets))
+            places = Places(self.metricsets)
         except ValueError as error:
             raise DeliveryError(f"metricsets: {error}", CONFIGURATION) from error
+        naming, version = self.naming.hostname, self.beat_version
+        self._encoder = DocumentEncoder(
+            places=places, hostname=naming, raw=self.raw, version=version, more=self.more(), id_name=self.id_name
+        )
+        self._envelope = Envelope(hostname=naming, version=version, more=self.more(), id_name=self.id_name)
         self._size = int(self.size)
         self._settled: dict[str, Refused | None] = {}
 
-    def encoder(self, places: Places) -> DocumentEncoder:
-        return DocumentEncoder(places=places, hostname=self.naming.hostname, raw=self.raw, version=self.beat_version)
+    def more(self) -> Mapping[str, str]:
+        """Return the texts that every document has, by dotted name."""
+        return {}
 
     async def context(self) -> ssl.SSLContext:
         """Return how TLS is spoken."""
@@ -75,11 +87,11 @@ class DocumentHandler(Handler):
             made.load_cert_chain(self.tls_cert, self.tls_key)
         return made
 
-    async def write(self, blocks: Sequence[Block], cursor: Cursor) -> Sequence[Refused]:
+    async def write(self, blocks: Sequence[Entry], cursor: Cursor) -> Sequence[Refused]:
         """Deliver what is not settled yet: what was taken before an earlier try failed is not sent again."""
         items: list[Item] = []
         size = 0
-        for documents in self._encoder.encode(blocks):
+        for documents in self._documents(blocks):
             for document in documents:
                 if document.id in self._settled:
                     continue
@@ -95,6 +107,12 @@ class DocumentHandler(Handler):
         refused = [found for found in self._settled.values() if found is not None]
         self._settled = {}
         return refused
+
+    def _documents(self, entries: Sequence[Entry]) -> Iterator[list[Document]]:
+        yield from self._encoder.encode([entry for entry in entries if isinstance(entry, Block)])
+        for entry in entries:
+            if isinstance(entry, Records):
+                yield from self._envelope.documents(entry)
 
     def item(self, document: Document) -> Item:
         """Return what is sent of a document."""

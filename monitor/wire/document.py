@@ -37,8 +37,9 @@ EXACT = float(1 << 53)
 LONG = 1 << 63
 DOCUMENT = 40
 """So many values take about as long as what each document costs beside its values."""
-PLACE = re.compile(r"(?P<pattern>[^=]*/[^=]*)=(?P<module>[^.=\s]+)\.(?P<metricset>[^.=\s]+)")
-SORA = ("sora/=sora.stats", "sora/*/*=sora.connections", "sora/*=sora.channels")
+PLACE = re.compile(r"(?P<pattern>[^=]*/[^=]*)=(?:-|(?P<module>[^.=\s]+)\.(?P<metricset>[^.=\s]+))")
+SORA = ("sora/=-", "sora/*/*=-", "sora/*=sora.channels")
+"""Of Sora's statistics and connections the documents come ready (`monitor.wire.envelope`), with all that it says."""
 TELLING = ("connection_id", "channel_id", "metricset.instance")
 """Where one of these texts is told, the instance says nothing more."""
 
@@ -57,18 +58,22 @@ class Document(NamedTuple):
 
 
 class Places:
-    """Which metricset a source belongs to: PATTERN=MODULE.METRICSET is matched with COLLECTOR/INSTANCE, in order."""
+    """Which metricset a source belongs to: PATTERN=MODULE.METRICSET is matched with COLLECTOR/INSTANCE, in order.
+
+    Of what matches PATTERN=- there are no documents.
+    """
 
     def __init__(self, rules: Sequence[str]) -> None:
-        self._rules: list[tuple[re.Pattern[str], Metricset]] = []
+        self._rules: list[tuple[re.Pattern[str], Metricset | None]] = []
         for rule in rules:
             found = PLACE.fullmatch("".join(rule.split()))
             if found is None:
-                raise ValueError(f"expected COLLECTOR/INSTANCE=MODULE.METRICSET, got {rule[:80]!r}")
+                raise ValueError(f"expected COLLECTOR/INSTANCE=MODULE.METRICSET (or =-), got {rule[:80]!r}")
             pattern = re.compile(fnmatch.translate(found["pattern"]))
-            self._rules.append((pattern, Metricset(found["module"], found["metricset"])))
+            named = Metricset(found["module"], found["metricset"]) if found["module"] else None
+            self._rules.append((pattern, named))
 
-    def __call__(self, source: Source) -> Metricset:
+    def __call__(self, source: Source) -> Metricset | None:
         key = f"{source.collector}/{source.instance}"
         for pattern, metricset in self._rules:
             if pattern.match(key):
@@ -79,6 +84,7 @@ class Places:
 
 class _Known(NamedTuple):
     metricset: Metricset
+    wanted: bool
     raw: bool
     head: tuple[str, ...]
     """JSON of what stands at the top of every document of a source."""
@@ -99,7 +105,7 @@ class Row(NamedTuple):
 
     @property
     def tells(self) -> bool:
-        return bool(self.meta) or any(value is not None for value in self.values)
+        return self.known.wanted and (bool(self.meta) or any(value is not None for value in self.values))
 
 
 HEAD = ("@timestamp", "metricset.module", "metricset.name", "metricset.host", "beat.name", "beat.hostname",
@@ -118,7 +124,7 @@ class DocumentEncoder:
     def __init__(
         self,
         *,
-        places: Callable[[Source], Metricset],
+        places: Callable[[Source], Metricset | None],
         hostname: Callable[[str], str] = str,
         raw: Sequence[str] = ("sora",),
         version: str = "6.0.0",
@@ -227,8 +233,7 @@ class DocumentEncoder:
 
     def _stamped(self, time: float) -> str:
         if self._stamp[0] != time:
-            stamp = datetime.fromtimestamp(round(time * 1000) / 1000, UTC)
-            self._stamp = time, f'"{stamp:%Y-%m-%dT%H:%M:%S}.{round(stamp.microsecond / 1000):03d}Z"'
+            self._stamp = time, f'"{stamp(time)}"'
         return self._stamp[1]
 
     def _known_of(self, source: Source) -> _Known:
@@ -236,13 +241,20 @@ class DocumentEncoder:
         if found is None:
             if len(self._known) >= self._max_sources:
                 self._known.clear()
-            metricset = self._places(source)
+            place = self._places(source)
+            metricset = place or Metricset("", "")
             name = text(self._hostname(source.host))
             head = (text(metricset.module), text(metricset.name), text(source.host), name, name, self._version)
             raw = self._raw is not None and self._raw.match(source.collector) is not None
             mark = "\0".join((*source, *metricset)).encode("utf-8", "surrogatepass")
-            found = self._known[source] = _Known(metricset, raw, head, mark)
+            found = self._known[source] = _Known(metricset, place is not None, raw, head, mark)
         return found
+
+
+def stamp(time: float) -> str:
+    """Return a time as documents tell it: UTC with milliseconds."""
+    moment = datetime.fromtimestamp(round(time * 1000) / 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{round(moment.microsecond / 1000):03d}Z"
 
 
 def _path(metricset: Metricset, name: str, on_top: re.Pattern[str]) -> list[str]:
