@@ -18,10 +18,10 @@ import asyncpg
 
 from monitor.handler import (
     CF,
-    Block,
     Cells,
     Cursor,
     DeliveryError,
+    Entry,
     Heard,
     Points,
     Refused,
@@ -40,6 +40,8 @@ from monitor.store import heard, interning, newest, reader, sizes
 from monitor.store.builder import Builder
 from monitor.store.classes import Classes
 from monitor.store.embedded import Embedded
+from monitor.store.events.days import Days
+from monitor.store.events.intake import Intake
 from monitor.store.identities import Identities
 from monitor.store.migrate import migrate
 from monitor.store.partitions import Partitions
@@ -66,6 +68,7 @@ class PostgreSQLHandler(Store):
     batch: int = option(200_000, "store at most about this many values at once", min=1, max=1_000_000)
     timeout: Seconds = option(Seconds(60), "give up a write after this long, and try again", min=0.1, max=600)
     close_timeout = 12.0
+    records = ("wcs.",)
 
     def __init__(self, *arguments: Any, clock: Callable[[], float] = time.time, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -74,7 +77,9 @@ class PostgreSQLHandler(Store):
         self.server: Embedded | None = None
         self.sizes = {}
         self._clock = clock
-        self._writer = Writer(Identities(), self.partitions, self.classes, clock=clock)
+        self.days = Days()
+        self.intake = Intake(self.days, clock=clock)
+        self._writer = Writer(Identities(), self.partitions, self.classes, self.intake, clock=clock)
         self.builder = Builder(
             self._writer, self.partitions, self.classes, reading=lambda: self._opened().reader(), writing=self._writing
         )
@@ -100,6 +105,8 @@ class PostgreSQLHandler(Store):
             self._writer.identities = await Identities.load(connection)
             await self._apply(connection)
             await self.partitions.make_ahead(connection, self._clock())
+            await self.days.load(connection)
+            await self.days.make_ahead(connection, self._clock())
             self._writer.closed = {
                 kept: max(at for (one, _), at in self.classes.built.items() if one == kept)
                 for kept in {kept for kept, _ in self.classes.built}
@@ -180,7 +187,7 @@ class PostgreSQLHandler(Store):
             row = await connection.fetchrow('SELECT segment, "row" FROM journal_cursor')
         return Cursor(row["segment"], row["row"]) if row else None
 
-    async def write(self, blocks: Sequence[Block], cursor: Cursor) -> Sequence[Refused]:
+    async def write(self, blocks: Sequence[Entry], cursor: Cursor) -> Sequence[Refused]:
         try:
             async with self._writing() as connection:
                 return await self._writer.write(connection, blocks, cursor)
@@ -271,6 +278,9 @@ class PostgreSQLHandler(Store):
             self.sizes = await sizes.measured(connection, self.partitions)
         async with self._writing() as connection:
             await interning.keep_seen(connection, self.known)
+            await self.days.make_ahead(connection, now)
+            await self.days.drop_old(connection, now)
+            await self.intake.forget(connection, now)
         more = 1
         while more:
             async with self._writing() as connection:

@@ -41,6 +41,7 @@ ALLOWED = {
         "monitor.rates",
         "monitor.resources",
         "monitor.retention",
+        "monitor.wire",
     },
 }
 # The layers above the data, lowest first: a module imports only from layers below it and from its own.

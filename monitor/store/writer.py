@@ -15,10 +15,11 @@ from typing import TypeVar
 import asyncpg
 import numpy as np
 
-from monitor.batch import Block, Cursor, Floats, Source
+from monitor.batch import Block, Cursor, Entry, Floats, Records, Source
 from monitor.handler import Refused
 from monitor.store import copying, interning, merging
 from monitor.store.classes import Classes
+from monitor.store.events.intake import Intake
 from monitor.store.identities import UNKNOWN, Identities, News, Slots
 from monitor.store.partitions import Partitions
 from monitor.store.table import Rows, rows_of
@@ -38,6 +39,7 @@ FAR = 1 << 20
 CURSOR = """
 INSERT INTO journal_cursor VALUES (true, $1, $2) ON CONFLICT (one) DO UPDATE SET segment = $1, "row" = $2
 """
+WHERE = 'SELECT segment, "row" FROM journal_cursor'
 STALE = """
 INSERT INTO stale SELECT s, to_timestamp(d) FROM unnest($1::int[], $2::float8[]) AS new (s, d)
 ON CONFLICT (source_id, day) DO UPDATE SET marked = clock_timestamp()
@@ -80,6 +82,7 @@ class Writer:
         identities: Identities,
         partitions: Partitions,
         classes: Classes,
+        events: Intake,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -89,10 +92,32 @@ class Writer:
         """By class: rows older than this are packed or consolidated already, or are just being so."""
         self._partitions = partitions
         self._classes = classes
+        self._events = events
         self._clock = clock
+        self._doubt: tuple[Cursor | None, Cursor] | None = None
+        """The cursors before and behind records of which nobody knows whether they were committed."""
 
-    async def write(self, connection: asyncpg.Connection, blocks: Sequence[Block], cursor: Cursor) -> list[Refused]:
+    async def write(self, connection: asyncpg.Connection, entries: Sequence[Entry], cursor: Cursor) -> list[Refused]:
         """Store the rows and the cursor in one transaction; rows that can never be stored are refused."""
+        blocks = [entry for entry in entries if isinstance(entry, Block)]
+        records = [entry for entry in entries if isinstance(entry, Records)]
+        if records and await self._committed(connection, cursor):
+            return []
+        refused = await self._write(connection, blocks, records, cursor)
+        self._doubt = None
+        return refused
+
+    async def _committed(self, connection: asyncpg.Connection, cursor: Cursor) -> bool:
+        """Tell whether the last try, of which only the answer was lost, has stored all this: rows of records may repeat
+        legally, so nothing else tells."""
+        row = await connection.fetchrow(WHERE)
+        now = Cursor(*row) if row else None
+        doubt, self._doubt = self._doubt, (now, cursor)
+        return doubt is not None and doubt[1] == cursor == now != doubt[0]
+
+    async def _write(
+        self, connection: asyncpg.Connection, blocks: Sequence[Block], records: Sequence[Records], cursor: Cursor
+    ) -> list[Refused]:
         size = sum(block.size for block in blocks)
         refused: list[Refused] = []
         tables = await _computed(size, lambda: [self._storable(rows, refused) for rows in rows_of(blocks)])
@@ -100,6 +125,7 @@ class Writer:
         plan = await _computed(size, lambda: self._plan(tables))
         for leaf in {**plan.fresh, **plan.doubtful}:
             await self._partitions.make(connection, leaf)
+        await self._events.prepare(connection, records)
         merged, news = 0, News()
         async with connection.transaction():
             if plan.stale:
@@ -111,6 +137,7 @@ class Writer:
                 merged += await self._store(connection, leaf, parts, news)
             for leaf, parts in plan.doubtful.items():
                 merged += await self._merge(connection, leaf, parts, news)
+            refused += await self._events.store(connection, records)
             await connection.execute(CURSOR, cursor.segment, cursor.row)
         self.identities.apply(news)
         for slot, first in plan.first.items():
