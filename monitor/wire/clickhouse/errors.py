@@ -74,3 +74,8 @@ class ClickHouseError(Exception):
     def status(self) -> int:
         """The status of the answer over HTTP."""
         return ERRORS.get(self.code, ("", 500))[1]
+
+
+def syntax(text: str) -> ClickHouseError:
+    """Return the error of a statement that is not understood."""
+    return ClickHouseError(62, "SYNTAX_ERROR", f"Syntax error: {text}")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from monitor.wire.clickhouse.errors import ClickHouseError
+from monitor.wire.clickhouse.errors import ClickHouseError, syntax
 
 Kind = Literal["word", "name", "text", "number", "sign", "end"]
 
@@ -69,9 +69,54 @@ def tokens(text: str, begin: int = 0) -> Iterator[Token]:
     while True:
         found = TOKEN.match(text, at)
         if found is None or found.lastgroup is None:
-            raise ClickHouseError(62, "SYNTAX_ERROR", f"Syntax error: expected SQL, got {text[at : at + 40]!r}")
+            raise syntax(f"failed at position {at + 1}: expected SQL, got {text[at : at + 40]!r}")
         kind: Kind = found.lastgroup  # type: ignore[assignment]
         start, at = found.span(kind)
         yield Token(kind, text[start:at], start, at)
         if kind == "end":
             return
+
+
+class Scanner:
+    """Steps from token to token. The one that is next is known; nothing behind it is looked at."""
+
+    def __init__(self, text: str, found: Iterator[Token] | None = None) -> None:
+        self.text = text
+        self._tokens = tokens(text) if found is None else found
+        self.here = next(self._tokens)
+
+    def next(self) -> Token:
+        found = self.here
+        if found.kind != "end":
+            self.here = next(self._tokens)
+        return found
+
+    def take(self, *words: str) -> bool:
+        """Step over one of these words or signs, if it is next."""
+        return self.here.says(*words) and bool(self.next())
+
+    def need(self, *words: str) -> Token:
+        if not self.here.says(*words):
+            raise self.wrong(" or ".join(words))
+        return self.next()
+
+    def finish(self) -> None:
+        if self.here.kind != "end":
+            raise self.wrong("the end of the statement")
+
+    def wrong(self, expected: str) -> ClickHouseError:
+        """Return the error that something else was expected here."""
+        got = "the end of the statement" if self.here.kind == "end" else repr(self.text[self.here.begin :][:40])
+        return syntax(f"failed at position {self.here.begin + 1}: expected {expected}, got {got}")
+
+    def identifier(self) -> str:
+        if self.here.kind not in ("word", "name"):
+            raise self.wrong("a name")
+        return self.next().value
+
+    def table(self, database: str) -> tuple[str, str]:
+        """Read a table's name; return its database, the given one where it names none, and the table."""
+        name = self.identifier()
+        if self.take("."):
+            return name, self.identifier()
+        return database, name
