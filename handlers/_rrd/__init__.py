@@ -1,0 +1,1 @@
+"""RRD files: how they are called and made, and who writes them."""

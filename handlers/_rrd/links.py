@@ -1,0 +1,215 @@
+"""Who writes RRD files for us: rrdcached over its protocol, or the program rrdtool over its standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from monitor.handler import DeliveryError
+
+CONFIGURATION = 60.0
+AT_ONCE = 500
+"""Commands that are sent before their answers are read; those of rrdtool have to fit into a pipe."""
+PORT = 42217
+INFO = re.compile(r"ds\[n\]\.(\w+) (?:= |\d+ )\"?([^\"]*)\"?")
+
+
+class Link(Protocol):
+    """Connects when it is needed."""
+
+    async def run(self, commands: Sequence[str]) -> list[str]:
+        """Carry out commands; return of each what went wrong, '' where nothing did."""
+
+    async def info(self, name: str) -> Mapping[str, str]:
+        """Return what a file says of its data source; {} where it cannot be read."""
+
+    def create(self, name: str, start: int, step: int, words: str) -> str:
+        """Return the command that makes a file where there is none."""
+
+    async def make(self, directories: Sequence[str]) -> None:
+        """Make directories, unless that is done with the files."""
+
+    async def close(self) -> None: ...
+
+    def abort(self) -> None:
+        """Let go of what may be in the middle of a command."""
+
+
+class Daemon:
+    """rrdcached(1), at `unix:/PATH` or HOST:PORT; names are relative to its own base directory."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def open(self) -> None:
+        path = self.address.removeprefix("unix:")
+        try:
+            if path.startswith("/"):
+                self._reader, self._writer = await asyncio.open_unix_connection(path)
+            else:
+                host, _, port = self.address.rpartition(":") if self.address.count(":") == 1 else (self.address, "", "")
+                self._reader, self._writer = await asyncio.open_connection(host or "localhost", int(port or PORT))
+        except ValueError as error:
+            raise DeliveryError(f"daemon: expected unix:/PATH or HOST:PORT, got {self.address[:80]!r}") from error
+        except OSError as error:
+            raise DeliveryError(f"cannot connect to rrdcached at {self.address}: {error.strerror or error}") from error
+
+    def create(self, name: str, start: int, step: int, words: str) -> str:
+        return f"CREATE {name} -s {step} -b {start} -O {words}"
+
+    async def make(self, directories: Sequence[str]) -> None:
+        """Nothing: rrdcached makes them itself when it was started with -R."""
+
+    async def run(self, commands: Sequence[str]) -> list[str]:
+        found: list[str] = []
+        for at in range(0, len(commands), AT_ONCE):
+            some = commands[at : at + AT_ONCE]
+            writer = await self._connected()
+            writer.write("".join(("BATCH\n", *(f"{command}\n" for command in some), ".\n")).encode())
+            await writer.drain()
+            for expected in ("BATCH", "."):
+                count, lines = await self._answer()
+                if count < 0:
+                    raise DeliveryError(f"rrdcached at {self.address} refuses {expected}: {lines[0][:200]}")
+            failures = {int(line.partition(" ")[0]): line.partition(" ")[2] for line in lines}
+            found += (failures.get(number, "") for number in range(1, len(some) + 1))
+        return found
+
+    async def info(self, name: str) -> Mapping[str, str]:
+        writer = await self._connected()
+        writer.write(f"INFO {name}\n".encode())
+        _, lines = await self._answer()
+        return _source(lines)
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            try:
+                await self._writer.wait_closed()
+            except OSError:
+                self.abort()
+            self._writer = None
+
+    def abort(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+            self._writer = None
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        if self._reader is not None and self._reader.at_eof():
+            self.abort()
+        if self._writer is None:
+            await self.open()
+        assert self._writer is not None
+        return self._writer
+
+    async def _answer(self) -> tuple[int, list[str]]:
+        """Return an answer's count, below 0 for a failure, and its lines."""
+        first = await self._line()
+        status, _, text = first.partition(" ")
+        try:
+            count = int(status)
+        except ValueError:
+            raise DeliveryError(f"expected an answer of rrdcached at {self.address}, got {first[:80]!r}") from None
+        return count, [await self._line() for _ in range(count)] if count >= 0 else [text]
+
+    async def _line(self) -> str:
+        assert self._reader is not None
+        try:
+            line = await self._reader.readuntil(b"\n")
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise DeliveryError(f"rrdcached at {self.address} closed the connection") from error
+        return line.decode("utf-8", "replace").rstrip()
+
+
+class Tool:
+    """`rrdtool -` in the base directory; started again when it ended."""
+
+    def __init__(self, program: str, base: Path) -> None:
+        self.program = program
+        self.base = base
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def open(self) -> None:
+        try:
+            await asyncio.to_thread(self.base.mkdir, parents=True, exist_ok=True)
+            self._process = await asyncio.create_subprocess_exec(
+                self.program, "-", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT, cwd=self.base, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            text = f"cannot start {self.program} in {self.base}: {error.strerror or error}"
+            raise DeliveryError(text, CONFIGURATION) from error
+
+    def create(self, name: str, start: int, step: int, words: str) -> str:
+        return f"create {name} --step {step} --start {start} --no-overwrite {words}"
+
+    async def make(self, directories: Sequence[str]) -> None:
+        try:
+            await asyncio.to_thread(_make, [self.base / name for name in directories])
+        except OSError as error:
+            raise DeliveryError(f"cannot make {error.filename}: {error.strerror or error}") from error
+
+    async def run(self, commands: Sequence[str]) -> list[str]:
+        found: list[str] = []
+        for at in range(0, len(commands), AT_ONCE):
+            some = commands[at : at + AT_ONCE]
+            await self._send("".join(f"{command}\n" for command in some))
+            for _ in some:
+                _, failure = await self._answer()
+                found.append(failure)
+        return found
+
+    async def info(self, name: str) -> Mapping[str, str]:
+        await self._send(f"info {name}\n")
+        lines, _ = await self._answer()
+        return _source(lines)
+
+    async def close(self) -> None:
+        """Let it end by itself: what it was told is written then."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            await self._process.wait()
+            self._process = None
+
+    def abort(self) -> None:
+        if self._process is not None:
+            if self._process.returncode is None:
+                self._process.kill()
+            self._process = None
+
+    async def _send(self, lines: str) -> None:
+        if self._process is None or self._process.returncode is not None:
+            await self.open()
+        assert self._process is not None and self._process.stdin is not None
+        self._process.stdin.write(lines.encode())
+        try:
+            await self._process.stdin.drain()
+        except OSError as error:
+            raise DeliveryError(f"{self.program} ended") from error
+
+    async def _answer(self) -> tuple[list[str], str]:
+        """Return the lines of an answer, and what went wrong."""
+        assert self._process is not None and self._process.stdout is not None
+        lines: list[str] = []
+        while line := (await self._process.stdout.readline()).decode("utf-8", "replace").rstrip("\n"):
+            if line.startswith("OK "):
+                return lines, ""
+            if line.startswith("ERROR: "):
+                return lines, line.removeprefix("ERROR: ")
+            lines.append(line)
+        raise DeliveryError(f"{self.program} ended: {' '.join(lines)[-200:] or 'without a word'}")
+
+
+def _source(lines: Sequence[str]) -> dict[str, str]:
+    return {match[1]: match[2] for line in lines if (match := INFO.fullmatch(line))}
+
+
+def _make(directories: Sequence[Path]) -> None:
+    for one in directories:
+        one.mkdir(parents=True, exist_ok=True)
