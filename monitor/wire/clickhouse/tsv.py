@@ -1,0 +1,228 @@
+"""TabSeparated: rows by newline, cells by tab.
+
+https://clickhouse.com/docs/interfaces/formats/TabSeparated
+
+Rows that stand in canonical form already pass as they came: numpy looks at the bytes of all of them at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.wire.clickhouse.cells import ESCAPED, converter, escaped, meant, refusal, shown
+from monitor.wire.clickhouse.errors import ClickHouseError
+from monitor.wire.clickhouse.rows import Piece, Pieces, assembled
+from monitor.wire.clickhouse.types import Column, Type
+
+PIECE = 128 << 10
+"""Bytes that are looked at at once."""
+SLOW = 16 << 10
+"""Of rows that have to be made anew."""
+NULL = b"\\N"
+ESCAPE = re.compile(rb"(?s)\\(?:N(?=[\t\n])|(x..|.))")
+LETTERS = np.zeros(256, bool)
+LETTERS[list(b"tnrbf0")] = True
+
+Bytes = NDArray[np.uint8]
+Places = NDArray[np.int64]
+Check = Callable[[bytes, Bytes, Places, Places], bool]
+
+
+def read(body: bytes, columns: Sequence[Column]) -> Pieces:
+    """Yield the rows, canonical; ClickHouseError where one is none of these columns."""
+    _carriage_return(body)
+    checks = [_check(column.type) for column in columns]
+    ways = [_way(column.type) for column in columns]
+    at = count = 0
+    while at < len(body):
+        end = _end(body, at, PIECE)
+        piece = body[at:end] if end - at < len(body) else body
+        if not piece.endswith(b"\n"):
+            piece += b"\n"
+        if rows := _canonical(piece, checks):
+            yield Piece(rows, piece)
+        else:
+            begin = 0
+            while begin < len(piece):
+                part = _end(piece, begin, SLOW)
+                made = _made(piece[begin:part], columns, ways, count + rows)
+                yield made
+                rows += made.count
+                begin = part
+        count += rows
+        at = end
+
+
+def _end(body: bytes, at: int, size: int) -> int:
+    """Return where rows end, about so many bytes after `at`; a backslash makes a newline part of a cell."""
+    if len(body) - at <= size:
+        return len(body)
+    end = body.rfind(b"\n", at, at + size)
+    if end < 0:
+        end = body.find(b"\n", at + size)
+    while end >= 0:
+        run = end
+        while run > at and body[run - 1] == 0x5C:
+            run -= 1
+        if (end - run) % 2 == 0:
+            return end + 1
+        end = body.find(b"\n", end + 1)
+    return len(body)
+
+
+def _carriage_return(body: bytes) -> None:
+    first = body.find(b"\n")
+    if first > 0 and body[first - 1] == 13:
+        raise refusal(
+            117,
+            "You have carriage return (\\r, 0x0D, ASCII 13) at end of first row. It's like your input data has "
+            "DOS/Windows style line separators, that are illegal in TabSeparated format",
+        )
+
+
+def _canonical(piece: bytes, checks: Sequence[Check | None]) -> int:
+    """Return how many rows these are, if they are canonical, else 0."""
+    if b"\r" in piece or b"\0" in piece or b"\b" in piece or b"\f" in piece:
+        return 0
+    if b"\\" in piece:
+        rest = np.frombuffer(piece.replace(b"\\\\", b""), np.uint8)
+        if not LETTERS[rest[1:][rest[:-1] == 0x5C]].all():
+            return 0
+    data = np.frombuffer(piece, np.uint8)
+    ends = np.flatnonzero((data - 9) < 2)
+    width = len(checks)
+    if len(ends) % width:
+        return 0
+    grid = ends.reshape(-1, width)
+    marks = data[grid]
+    if not (marks[:, -1] == 10).all() or not (marks[:, :-1] == 9).all():
+        return 0
+    begin = np.empty_like(ends)
+    begin[0] = 0
+    begin[1:] = ends[:-1] + 1
+    begins = begin.reshape(-1, width)
+    for index, check in enumerate(checks):
+        if check and not check(piece, data, begins[:, index], grid[:, index]):
+            return 0
+    return len(grid)
+
+
+def _check(type: Type) -> Check | None:
+    """Return what tells whether cells of this type are canonical; None where every one is."""
+    match type.kind:
+        case "string":
+            return None
+        case "integer":
+            return lambda piece, data, begins, ends: _integers(type, data, begins, ends)
+    convert = converter(type)
+
+    def check(piece: bytes, data: Bytes, begins: Places, ends: Places) -> bool:
+        lengths = ends - begins
+        size = int(lengths.max())
+        if size > 32 or not int(lengths.min()):
+            return False
+        grid = data.take(begins[:, None] + np.arange(size), mode="clip")
+        grid[np.arange(size) >= lengths[:, None]] = 0
+        try:
+            return all(convert(text) == text for text in set(grid.view(f"S{size}").ravel().tolist()))
+        except ClickHouseError:
+            return False
+
+    return check
+
+
+def _integers(type: Type, data: Bytes, begins: Places, ends: Places) -> bool:
+    negative = data[begins] == 45
+    if type.signed:
+        begins = begins + negative
+    elif negative.any():
+        return False
+    lengths = ends - begins
+    size = int(lengths.max())
+    # one digit less than the largest number has is never too large
+    if size >= len(str(type.high)) or not int(lengths.min()):
+        return False
+    first = data[begins] - 48
+    if (first > 9).any() or ((first == 0) & ((lengths > 1) | negative)).any():
+        return False
+    for place in range(1, size):
+        digit = data.take(begins + place, mode="clip") - 48
+        if ((digit > 9) & (lengths > place)).any():
+            return False
+    return True
+
+
+def _way(type: Type) -> Callable[[bytes], bytes] | None:
+    """Return what makes a cell of this type canonical, its escapes being so already."""
+    default = type.default
+    if type.kind == "string":
+        return None
+    convert = converter(type)
+    return lambda cell: default if cell == NULL else convert(cell)
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    if found[1] is None:
+        # A NULL where it is the whole cell; within one it is nothing.
+        begin = found.start()
+        return NULL if not begin or found.string[begin - 1] in b"\t\n" else b""
+    one = meant(found[1])
+    return ESCAPED[one] if one in ESCAPED else escaped(one)
+
+
+def _made(
+    piece: bytes, columns: Sequence[Column], ways: Sequence[Callable[[bytes], bytes] | None], before: int
+) -> Piece:
+    """Return the rows made canonical."""
+    if b"\\" in piece:
+        piece = ESCAPE.sub(_escape, piece)
+        if not piece.endswith(b"\n"):
+            piece += b"\n"
+    for raw, written in ((b"\r", b"\\r"), (b"\0", b"\\0"), (b"\b", b"\\b"), (b"\f", b"\\f")):
+        piece = piece.replace(raw, written)
+    width = len(columns)
+    rows = [line.split(b"\t") for line in piece[:-1].split(b"\n")]
+    for index, row in enumerate(rows):
+        if len(row) != width:
+            raise _width(row, columns, before + index + 1)
+    made: list[Any] = list(zip(*rows, strict=True))
+    for place, way in enumerate(ways):
+        if way is None:
+            if NULL in piece:
+                made[place] = [b"" if cell == NULL else cell for cell in made[place]]
+            continue
+        try:
+            made[place] = list(map(way, made[place]))
+        except ClickHouseError as error:
+            raise located(error, made[place], way, columns[place], before) from None
+    return Piece(len(rows), assembled(made))
+
+
+def located(
+    error: ClickHouseError, cells: Sequence[Any], way: Callable[[Any], bytes], column: Column, before: int
+) -> ClickHouseError:
+    """Return the error with the row and the column that it is of."""
+    for index, cell in enumerate(cells):
+        try:
+            way(cell)
+        except ClickHouseError:
+            return at_row(error, column.name, before + index + 1)
+    return error
+
+
+def at_row(error: ClickHouseError, column: str, row: int) -> ClickHouseError:
+    return ClickHouseError(error.code, error.name, f"{error.text}: (at row {row}, column {column})")
+
+
+def _width(row: Sequence[bytes], columns: Sequence[Column], number: int) -> ClickHouseError:
+    wanted, got = len(columns), len(row)
+    return refusal(
+        27,
+        f"Cannot parse input: expected {wanted} cells apart by '\\t', got {got}: "
+        f"{shown(row[min(got, wanted) - 1])}: (at row {number})",
+    )
