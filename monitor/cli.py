@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from monitor import __version__, census, effective, log, servers_ini, servers_yaml, setups
+from monitor import __version__, census, effective, log, servers_ini, servers_yaml, setups, sorabeat
 from monitor.batch import Batch, Kind
 from monitor.collector import CollectError
 from monitor.config import Config, ConfigError, load, load_server
@@ -23,7 +23,7 @@ from monitor.inventory import JobSpec
 from monitor.registry import Registry
 from monitor.sample import sample
 
-OK, FAILURE, CONFIG = 0, 1, 78
+OK, FAILURE, USAGE, CONFIG = 0, 1, 2, 78
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
@@ -87,9 +87,12 @@ def parser() -> argparse.ArgumentParser:
     )
     collecting.add_argument("--host", metavar="HOST", default="", help="a watched host or an address; default this one")
     collecting.add_argument("--json", action="store_true", help="print what POST /api/v1/push takes")
-    importing = add("import", import_kurado, "print another program's inventory as [roles] and [hosts] of this one")
-    importing.add_argument("kind", choices=["kurado"], help="the program that it is of")
-    importing.add_argument("file", metavar="FILE", type=Path, help="its main file; role files are found by it")
+    importing = add("import", import_other, "print another program's configuration in the words of this one")
+    importing.add_argument("kind", choices=["kurado", "sorabeat"], help="the program that it is of")
+    importing.add_argument(
+        "sources", metavar="FILE", type=Path, nargs="+",
+        help="its main file, by which others are found; of sorabeat several, the later counts more",
+    )  # fmt: skip
     setting_up = add("setup", setup, "bring a template, dashboards or the like to a handler's target; again: no harm")
     setting_up.add_argument(
         "word", metavar="WORD", nargs="?", default="", help="what to set up; none: tell what can be"
@@ -171,6 +174,27 @@ def sample_config(options: argparse.Namespace) -> int:
     return OK
 
 
+def import_other(options: argparse.Namespace) -> int:
+    if options.kind == "sorabeat":
+        return import_sorabeat(options)
+    if len(options.sources) > 1:
+        print("expected one file: the main one", file=sys.stderr)
+        return USAGE
+    return import_kurado(options)
+
+
+def import_sorabeat(options: argparse.Namespace) -> int:
+    found = sorabeat.read(options.sources)
+    lines = sorabeat.lines(found)
+    for warning in sorted(dict.fromkeys(found.notes.warnings), key=lambda one: (one.file, one.line, one.key)):
+        print(f"warning: {warning}", file=sys.stderr)
+    if found.notes.problems:
+        raise ConfigError(found.notes.problems)
+    for line in lines:
+        print(line)
+    return OK
+
+
 def import_kurado(options: argparse.Namespace) -> int:
     # What one is about to change may be wrong now; only its collectors and graphs matter here.
     try:
@@ -178,7 +202,7 @@ def import_kurado(options: argparse.Namespace) -> int:
         registry, graphs = configuration.registry, configuration.server.graphs_path
     except ConfigError:
         registry, graphs = Registry(), []
-    servers = servers_yaml.read(options.file)
+    servers = servers_yaml.read(options.sources[0])
     tree = servers_ini.sections(servers, registry, graphs)
     lines = list(servers_ini.lines(tree, servers))
     for warning in servers.warnings:
@@ -202,7 +226,7 @@ def setup(options: argparse.Namespace) -> int:
             print(told)
             return OK
         print(f"there is no {options.word!r} to set up; {told}", file=sys.stderr)
-        return setups.USAGE
+        return USAGE
     own = setups.parser(options.word, cls.setups[options.word], [files_parser()]).parse_args(options.rest)
     return setups.command(configuration, cls, options.word, own)
 
