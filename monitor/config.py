@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from monitor import environment, graphfiles, ini, servers_ini
+from monitor import conffiles, environment, graphfiles, ini, servers_ini
 from monitor.collector import Collector
 from monitor.graphfiles import GraphFiles
 from monitor.handler import Handler, Store
@@ -37,11 +37,10 @@ from monitor.settings import (
     User,
     default_data_dir,
 )
-from monitor.shape import Shape, Value, check, fields_of, literal, missing, suggestion, typed, whole
+from monitor.shape import Value, check, fields_of, literal, missing, suggestion, typed, whole
 from monitor.tiers import ClassSpec, resolve
 from monitor.values import render
 
-DEFAULT_FILE = Path("/etc/monitor/monitor.conf")
 Found = TypeVar("Found", bound=Settings)
 
 
@@ -108,35 +107,12 @@ def load(
     Later files count more than earlier ones. None means the default file if there is one. `overrides` are keys of
     [server] from the command line.
     """
-    return _Loader(_given(files), environ, overrides or {}, find_hostname, find_plugins).load()
+    return _Loader(conffiles.given(files), environ, overrides or {}, find_hostname, find_plugins).load()
 
 
 def load_server(files: Sequence[Path] | None, environ: Mapping[str, str]) -> Server:
     """Return [server] alone, as far as it can be read: quick, and of a configuration that is wrong elsewhere too."""
-    root = Section((), Place(""))
-    for path in _given(files):
-        root.merge(ini.read(path)[0])
-    return _early_server(root, environ)
-
-
-def _given(files: Sequence[Path] | None) -> Sequence[Path]:
-    if files is not None:
-        return files
-    return [DEFAULT_FILE] if DEFAULT_FILE.exists() else []
-
-
-def _early_server(root: Section, environ: Mapping[str, str]) -> Server:
-    return Server({key: value.value for key, value in _early(root, environ, "server", Server).items()})
-
-
-def _early(root: Section, environ: Mapping[str, str], name: str, cls: type[Settings]) -> dict[str, Value]:
-    """Return what a section says, read before the whole is understood."""
-    env, _ = environment.read(environ, Section((), Place("")), Shape(sections={name: Shape(fields_of(cls))}))
-    values: dict[str, Value] = {}
-    for tree in (root, env):
-        if name in tree.sections:
-            values |= typed(tree.sections[name], fields_of(cls), [])
-    return values
+    return conffiles.early_server(conffiles.tree(conffiles.given(files))[0], environ)
 
 
 class _Loader:
@@ -150,17 +126,12 @@ class _Loader:
     ) -> None:
         self.files = list(files)
         self.find_hostname = find_hostname
-        self.problems: list[Problem] = []
         self.odd: list[Problem] = []
-        self.root = Section((), Place(""))
-        for path in self.files:
-            tree, problems = ini.read(path)
-            self.root.merge(tree)
-            self.problems += problems
+        self.root, self.problems = conffiles.tree(self.files)
         self.environ = environ
         self.overrides = overrides
         # Where more classes lie must be known before the rest can be understood.
-        server = _early_server(self.root, environ)
+        server = conffiles.early_server(self.root, environ)
         self.registry = find_plugins([Path(p) for p in server.collectors_path], [Path(p) for p in server.handlers_path])
         self.problems += self.registry.problems
         if len(self.registry.stores) != 1:
@@ -178,7 +149,10 @@ class _Loader:
 
     def _servers(self, server: Server) -> None:
         """Read Kurado's inventory, if there is one, as if it stood in [roles] and [hosts]."""
-        if not (given := _early(self.root, self.environ, "hosts", Hosts).get("kurado_config")) or not given.value:
+        if (
+            not (given := conffiles.early(self.root, self.environ, "hosts", Hosts).get("kurado_config"))
+            or not given.value
+        ):
             return
         beside = Path(given.place.file).parent if given.place.line else Path()
         servers = servers_ini.include(self.root, beside / given.value, given.place, self.registry, server.graphs_path)
@@ -319,22 +293,13 @@ class _Loader:
 
     def _conf_files(self, directory: Path | None, where: str, unserved: list[tuple[str, Place]]) -> dict[str, Section]:
         """Return the flat NAME.conf files of a directory, each as the section that it stands for."""
-        found: dict[str, Section] = {}
         if directory is None:
-            return found
+            return {}
         if not directory.is_dir():
             key = "collectors_config_path" if where == "collectors" else "handlers_config_path"
             self._refuse(f"{directory} is not a directory that can be read", key)
-            return found
-        for path in sorted(directory.glob("*.conf")):
-            if path.name.startswith("."):
-                continue
-            section, problems = ini.read(path, (where, path.stem))
-            self.problems += problems
-            parent = Section((where,), section.place, {}, {path.stem: section})
-            self.problems += check(Section((), section.place, {}, {where: parent}), self.shape, unserved)
-            found[path.stem] = section
-        return found
+            return {}
+        return conffiles.flat(directory, where, self.shape, self.problems, unserved)
 
     def _handlers(self, server: Server, unserved: list[tuple[str, Place]]) -> list[HandlerSpec]:
         classes: list[type[Handler]] = []
