@@ -249,16 +249,62 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT wcs.dictgetstring($1, $2, $3)';
 CREATE FUNCTION dictgetstring(dictionary text, attribute text, id numeric) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT wcs.dictgetstring($1, $2, $3)';
 
--- ClickHouse's arithmetic: / is never whole.
+-- What else ClickHouse's functions say: / is never whole, and a truth is equal to a number.
 CREATE FUNCTION wcs.intdiv(numeric, numeric) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT div($1, $2)';
-CREATE FUNCTION wcs.divide(numeric, numeric) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT $1::double precision / nullif($2, 0)::double precision';
-CREATE FUNCTION wcs.todatetime(double precision) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT to_timestamp($1)';
 CREATE FUNCTION wcs.todatetime(numeric) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT to_timestamp($1::double precision)';
+CREATE FUNCTION wcs.todatetime(double precision) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT to_timestamp($1)';
+CREATE FUNCTION wcs.todatetime(timestamptz) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT $1';
 CREATE FUNCTION wcs.todatetime(text) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT $1::timestamptz';
+CREATE FUNCTION wcs.todate(timestamptz) RETURNS date LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT $1::date';
+CREATE FUNCTION wcs.todate(numeric) RETURNS date
+LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT to_timestamp($1::double precision)::date';
+CREATE FUNCTION wcs.todate(text) RETURNS date LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT $1::date';
+CREATE FUNCTION wcs.tounixtimestamp(timestamptz) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT floor(extract(epoch FROM $1))::bigint';
+CREATE FUNCTION wcs.tounixtimestamp(text) RETURNS bigint
+LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT floor(extract(epoch FROM $1::timestamptz))::bigint';
+CREATE FUNCTION wcs.towhole(numeric) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT trunc($1)';
+CREATE FUNCTION wcs.towhole(double precision) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT trunc($1::numeric)';
+CREATE FUNCTION wcs.towhole(text) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT trunc($1::numeric)';
+CREATE FUNCTION wcs.towhole(boolean) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT $1::integer::numeric';
+CREATE FUNCTION wcs.towhole(timestamptz) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT floor(extract(epoch FROM $1))::numeric';
+CREATE FUNCTION wcs.tostring(anyelement) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT $1::text';
+CREATE FUNCTION wcs.tostring(text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT $1';
+CREATE FUNCTION wcs.tostring(inet) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT host($1)';
+CREATE FUNCTION wcs.tostring(timestamptz) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT to_char($1, ''YYYY-MM-DD HH24:MI:SS'')';
+CREATE FUNCTION wcs.ipv4numtostring(inet) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT host($1)';
+CREATE FUNCTION wcs.ipv4numtostring(bigint) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT host(inet ''0.0.0.0'' + $1)';
+CREATE FUNCTION wcs.ipv4stringtonum(text) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT $1::inet - inet ''0.0.0.0''';
+CREATE FUNCTION wcs.same(boolean, integer) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT $1 = ($2 <> 0)';
+CREATE OPERATOR wcs.= (FUNCTION = wcs.same, LEFTARG = boolean, RIGHTARG = integer);
+DO $$
+DECLARE
+    one text;
+    other text;
+BEGIN
+    FOR one, other IN
+        SELECT a, b
+        FROM unnest(ARRAY['smallint', 'integer', 'bigint']) a, unnest(ARRAY['smallint', 'integer', 'bigint']) b
+        UNION ALL SELECT 'numeric', 'numeric'
+    LOOP
+        EXECUTE format(
+            'CREATE FUNCTION wcs.divided(%1$s, %2$s) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS'
+            ' ''SELECT CASE WHEN $2 <> 0 THEN $1::float8 / $2::float8 ELSE $1::float8 * float8 ''''inf'''' END''',
+            one, other);
+        EXECUTE format('CREATE OPERATOR wcs./ (FUNCTION = wcs.divided, LEFTARG = %s, RIGHTARG = %s)', one, other);
+    END LOOP;
+END $$;
 
 CREATE TABLE wcs.batch (
     id text COLLATE "C" PRIMARY KEY,
