@@ -30,23 +30,21 @@ from monitor.naming import Paths
 from monitor.outlet import Outlet
 from monitor.pause import Pause
 from monitor.pipeline import Pipeline
+from monitor.ports import BAD_CONFIG, FAILURE, OK, UNAVAILABLE, StartError, take
 from monitor.prime import Prime
 from monitor.query import Query
 from monitor.rates import Rates
-from monitor.receivers.kurado import KuradoReceiver
 from monitor.receivers.kurado_intake import KuradoIntake
-from monitor.receivers.kurado_redis import KuradoRedis
+from monitor.receivers.opening import Receivers
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
-from monitor.settings import Address
 from monitor.snmp import SnmpClient
 from monitor.task import begin
 from monitor.web import Front, Services, first_admin, make_app
 
 log = logging.getLogger("monitor.app")
 
-OK, FAILURE, UNAVAILABLE, BAD_CONFIG = 0, 1, 69, 78
 SWITCH_INTERVAL = 0.0005
 """With Python's 5 ms a busy loop starves the journal's thread (measured: a commit took more than 12 s)."""
 GRACE = 2.0
@@ -58,14 +56,6 @@ LONGEST_LINE = 256 << 10
 """Bytes of a request's first line: a query may name 1,000 series in it."""
 SLICE = 100
 """Jobs that are made before others get their turn: about 2 ms."""
-
-
-class StartError(Exception):
-    """The appliance cannot start, or cannot go on; `code` is the exit code."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def run(config: Config, reload: Callable[[], Config]) -> int:
@@ -133,6 +123,10 @@ class Appliance:
         self._tasks: set[asyncio.Task[None]] = set()
         _warn(config)
 
+    @property
+    def kurado(self) -> KuradoIntake:
+        return self.receivers.kurado
+
     async def run(self) -> None:
         """Open, serve until a signal, close. StartError says why it cannot start."""
         async with AsyncExitStack() as stack:
@@ -155,12 +149,9 @@ class Appliance:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         config = self.config
-        listening = _listen(config.server.address)
+        listening = take(config.server.address)
         stack.callback(listening.close)
-        agents: socket.socket | None = None
-        if config.kurado.listen:
-            agents = _listen(Address.parse(config.kurado.listen), "[receivers] [[kurado]]")
-            stack.callback(agents.close)
+        self.receivers = Receivers(self, stack)
         self.naming = Paths(config.inventory)
         self.lag = Lag()
         self.lag.start()
@@ -197,23 +188,8 @@ class Appliance:
         self.scheduler = Scheduler(self.runner, on_death=self._on_death)
         self.scheduler.start(await self._jobs(config))
         stack.push_async_callback(self.scheduler.stop, GRACE)
-        await self._open_kurado(stack, agents)
+        await self.receivers.open(stack)
         await self._open_web(stack, listening)
-
-    async def _open_kurado(self, stack: AsyncExitStack, agents: socket.socket | None) -> None:
-        """Receive what Kurado's agents push, to us or into a Redis."""
-        self.kurado = KuradoIntake(
-            self.pipeline.accept, self.liveness.report, lambda: self.config.kurado, lambda: self.config.inventory
-        )
-        if agents is not None:
-            receiver = KuradoReceiver(self.kurado, lambda: self.config.kurado)
-            stack.push_async_callback(receiver.close)
-            await receiver.start(agents)
-        if self.config.kurado.redis:
-            drain = KuradoRedis(self.config.kurado, self.kurado, self.config.inventory.own.host)
-            stack.push_async_callback(drain.close)
-            drain.start()
-        stack.push_async_callback(self.kurado.close, GRACE)
 
     async def _open_journal(self, stack: AsyncExitStack) -> None:
         server = self.config.server
@@ -369,21 +345,3 @@ def _warn(config: Config) -> None:
         log.warning("config.warning", extra={"fields": {"problem": str(warning)}})
     for problem in config.graph_files.problems:
         log.error("graph_file.failed", extra={"fields": {"problem": str(problem)}})
-
-
-def _listen(address: Address, section: str = "[server]") -> socket.socket:
-    """Take the port before anything else is opened: when it is taken nothing else was touched."""
-    try:
-        kind, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(kind, socket.SOCK_STREAM)
-    except OSError as error:
-        raise StartError(BAD_CONFIG, f"{section} listen = {address}: {error.strerror or error}") from None
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(where)
-        listening.listen(1024)
-        listening.setblocking(False)
-    except OSError as error:
-        listening.close()
-        raise StartError(UNAVAILABLE, f"cannot listen on {address}: {(error.strerror or str(error)).lower()}") from None
-    return listening

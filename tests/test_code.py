@@ -60,7 +60,7 @@ LAYERS = [
      "monitor.diamond", "monitor.tiers", "monitor.effective", "monitor.forecast", "monitor.graphfiles",
      "monitor.yaml_file", "monitor.conffiles", "monitor.servers_yaml", "monitor.servers_ini", "monitor.census",
      "monitor.live", "monitor.setups", "monitor.sorabeat"},
-    {"monitor.receivers", "monitor.metrics"},
+    {"monitor.receivers", "monitor.metrics", "monitor.ports"},
     {"monitor.web"},
     {"monitor.app"},
     {"monitor.cli", "monitor.__main__"},

@@ -1,0 +1,70 @@
+"""Where all receivers that have a port of their own, or drain a queue, are opened."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from monitor import ports
+from monitor.config import Config
+from monitor.liveness import Liveness
+from monitor.pipeline import Pipeline
+from monitor.receivers.kurado import KuradoReceiver
+from monitor.receivers.kurado_intake import KuradoIntake
+from monitor.receivers.kurado_redis import KuradoRedis
+from monitor.settings import Address
+
+GRACE = 2.0
+"""Seconds that a receiver has to answer those who wait."""
+
+
+class Parts(Protocol):
+    """What receivers need of the appliance, which may put another configuration in its place at any time."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def pipeline(self) -> Pipeline: ...
+    @property
+    def liveness(self) -> Liveness: ...
+
+
+class Receivers:
+    """Made before anything is opened, to take the ports; `open` when there is where to put what comes."""
+
+    def __init__(self, parts: Parts, stack: AsyncExitStack) -> None:
+        self._parts = parts
+        config = parts.config
+        self._kurado_port = _take(stack, config.kurado.listen, "kurado")
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Receive; `stack` closes the receivers, the last one first."""
+        await self._open_kurado(stack)
+
+    async def _open_kurado(self, stack: AsyncExitStack) -> None:
+        """Receive what Kurado's agents push, to us or into a Redis."""
+        parts = self._parts
+        self.kurado = KuradoIntake(
+            parts.pipeline.accept, parts.liveness.report, lambda: parts.config.kurado, lambda: parts.config.inventory
+        )
+        if self._kurado_port is not None:
+            receiver = KuradoReceiver(self.kurado, lambda: parts.config.kurado)
+            stack.push_async_callback(receiver.close)
+            await receiver.start(self._kurado_port)
+        if parts.config.kurado.redis:
+            drain = KuradoRedis(parts.config.kurado, self.kurado, parts.config.inventory.own.host)
+            stack.push_async_callback(drain.close)
+            drain.start()
+        stack.push_async_callback(self.kurado.close, GRACE)
+
+
+def _take(
+    stack: AsyncExitStack, address: str, name: str, key: str = "listen", *, datagrams: bool = False
+) -> socket.socket | None:
+    """Take the port that a key of [receivers] [[name]] gives; None where it gives none."""
+    if not address:
+        return None
+    taken = ports.take(Address.parse(address), f"[receivers] [[{name}]]", key, datagrams=datagrams)
+    stack.callback(taken.close)
+    return taken
