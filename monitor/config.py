@@ -19,6 +19,7 @@ from monitor.ini import Place, Problem, Section
 from monitor.inventory import Builder, Inventory, Key, Layer, by_key
 from monitor.options import Field, Seconds
 from monitor.registry import Registry
+from monitor.rels import Rels, RelsUser
 from monitor.retention import Retention
 from monitor.settings import (
     Address,
@@ -77,6 +78,7 @@ class Config:
     retention_classes: Retention
     push: Push
     kurado: Kurado
+    rels: Rels
     logging: Logging
     handlers: list[HandlerSpec]
     """Those of [server] handlers, in their order, without the store."""
@@ -173,6 +175,8 @@ class _Loader:
         classes = self._classes(retention)
         push = self.settings(Push, "receivers", "push")
         kurado = self.settings(Kurado, "receivers", "kurado")
+        rels = self.settings(Rels, "receivers", "rels")
+        rels.others = {name: user for name, (_, user) in self.each(RelsUser, "receivers", "rels", "users").items()}
         self._check_past("push", push, classes)
         self._check_past("kurado", kurado, classes)
         own, own_path = self._own_name(server)
@@ -180,7 +184,8 @@ class _Loader:
         inventory = self._inventory(server, own, own_path, unserved)
         config = Config(
             self.files, self.registry, server, auth, {name: user for name, (_, user) in users.items()}, retention,
-            classes, Retention([spec.kept for spec in classes]), push, kurado, self.settings(Logging, "logger_root"),
+            classes, Retention([spec.kept for spec in classes]), push, kurado, rels,
+            self.settings(Logging, "logger_root"),
             [spec for spec in handlers if not issubclass(spec.cls, Store)],
             next(spec for spec in handlers if issubclass(spec.cls, Store)), inventory,
             {name: role for name, (_, role) in self.each(Role, "roles").items()},

@@ -37,6 +37,10 @@ def lines(config: Config) -> Iterator[str]:
                 yield from (f"[[[{job.name}]]]", *_plugin(given, job.options, job.places), *_path(job))
     yield from ("", "[receivers]")
     yield from _settings("[[push]]", config.push)
+    yield from _settings("[[rels]]", config.rels)
+    yield from ("", "[[[users]]]")
+    for name, rels_user in config.rels.others.items():
+        yield from _settings(f"[[[[{name}]]]]", rels_user)
     *below, default = config.classes
     yield from ("", "[retention]", *_class(default))
     for spec in below:

@@ -12,6 +12,7 @@ LIVE = frozenset({
     "handlers", "handlers_path", "handlers_config_path", "collectors_path", "collectors_config_path", "hostname",
     "hostname_method", "timezone", "past", "ahead", "max_body", "graphs_path", "max_graph_files",
     "allow", "password", "hosts", "max_hosts", "limits", "max_payload", "max_lines", "max_line", "max_names",
+    "user", "deduplicate", "max_rows", "max_columns", "max_result_rows", "timeout",
     "connections", "commands", "max_waiting", "idle", "window",
 })  # fmt: skip
 """Settings that a reload puts into effect, or that have none."""
@@ -24,6 +25,7 @@ def fixed_settings(before: Config, after: Config) -> Iterator[str]:
         ("[logger_root]", before.logging, after.logging),
         ("[receivers] [[push]]", before.push, after.push),
         ("[receivers] [[kurado]]", before.kurado, after.kurado),
+        ("[receivers] [[rels]]", before.rels, after.rels),
     )
     for title, old, new in pairs:
         for name in options_of(type(new)):

@@ -10,6 +10,7 @@ from monitor.collector import Collector
 from monitor.handler import Handler, Store
 from monitor.options import MISSING, Field, options_of
 from monitor.registry import Registry
+from monitor.rels import Rels, RelsUser
 from monitor.settings import Auth, Host, Hosts, Kurado, Logging, Push, RetentionSettings, Role, Server, User
 from monitor.shape import fields_of, suggestion
 from monitor.tiers import PRESETS, written
@@ -47,6 +48,8 @@ def _whole(registry: Registry) -> Iterator[str]:
     yield from ("", "[hosts]", *_options(fields_of(Hosts)), "#[[10.0.0.1]]", *_options(fields_of(Host)))
     yield from ("", "[receivers]", "[[push]]", *_options(fields_of(Push)))
     yield from ("", "[[kurado]]", *_options(fields_of(Kurado)))
+    yield from ("", "[[rels]]", *_options(fields_of(Rels)), "[[[users]]]", "#[[[[shop]]]]")
+    yield from _options(fields_of(RelsUser))
     yield from ("", "[retention]", *_retention())
     yield from ("", "[auth]", *_options(fields_of(Auth)), "[[users]]", "#[[[admin]]]", *_options(fields_of(User)))
 

@@ -13,6 +13,7 @@ from monitor import diamond
 from monitor.ini import Entry, Place, Problem, Section
 from monitor.options import MISSING, Field, Option, options_of
 from monitor.registry import Registry
+from monitor.rels import Rels, RelsUser
 from monitor.settings import (
     TIER,
     TIER_FIELD,
@@ -104,6 +105,7 @@ def whole(registry: Registry) -> Shape:
     any_handler = Shape(fields_of(*registry.handlers.values()), unserved=diamond.HANDLER)
     role = Shape(fields_of(Role), collectors, collector, "a collector's class")
     host = Shape(fields_of(Host), collectors, collector, "a collector's class")
+    rels_user = Shape(fields_of(RelsUser))
     user, tiers = Shape(fields_of(User)), Shape(fields_of(RetentionSettings), pattern=TIER)
     return Shape(
         sections={
@@ -114,7 +116,11 @@ def whole(registry: Registry) -> Shape:
             "collectors": Shape({}, {"default": any_collector, **collectors}, collector, "a collector's class"),
             "roles": Shape(find=lambda name: role, names="a role"),
             "hosts": Shape(fields_of(Hosts), find=lambda name: host, names="a host's address"),
-            "receivers": Shape(sections={"push": Shape(fields_of(Push)), "kurado": Shape(fields_of(Kurado))}),
+            "receivers": Shape(sections={"push": Shape(fields_of(Push)), "kurado": Shape(fields_of(Kurado)),
+                "rels": Shape(
+                    fields_of(Rels), {"users": Shape(find=lambda name: rels_user, names="a user", creates=True)}
+                ),
+            }),
             "retention": Shape(
                 fields_of(RetentionSettings), find=lambda name: tiers, names="a pattern of hosts or collectors",
                 pattern=TIER,

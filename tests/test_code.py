@@ -15,10 +15,11 @@ PACKAGES = ("monitor", "collectors", "handlers")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # Who may import what of ours; what is not named may import nothing of ours but its own package.
-DATA = {"monitor.batch", "monitor.options", "monitor.metric", "monitor.graph", "monitor.setup"}
+DATA = {"monitor.batch", "monitor.options", "monitor.metric", "monitor.graph", "monitor.setup", "monitor.published"}
 ALLOWED = {
     "monitor.batch": set(),
     "monitor.options": set(),
+    "monitor.published": {"monitor.batch"},
     "monitor.setup": {"monitor.options"},
     "monitor.metric": {"monitor.batch", "monitor.graph.data", "monitor.graph.expr"},
     "monitor.graph": {"monitor.batch", "monitor.metric", "monitor.attime", "monitor.consolidate"},
@@ -56,7 +57,7 @@ LAYERS = [
     {"monitor.prime", "monitor.pipeline", "monitor.outlet", "monitor.levels", "monitor.window", "monitor.query",
      "monitor.scheduler", "monitor.runner", "monitor.gather"},
     {"monitor.values", "monitor.ini", "monitor.settings", "monitor.registry", "monitor.hostname", "monitor.config",
-     "monitor.inventory", "monitor.naming", "monitor.sample", "monitor.shape", "monitor.environment",
+     "monitor.inventory", "monitor.rels", "monitor.naming", "monitor.sample", "monitor.shape", "monitor.environment",
      "monitor.diamond", "monitor.tiers", "monitor.effective", "monitor.forecast", "monitor.graphfiles",
      "monitor.yaml_file", "monitor.conffiles", "monitor.servers_yaml", "monitor.servers_ini", "monitor.census",
      "monitor.live", "monitor.setups", "monitor.sorabeat"},
