@@ -20,15 +20,16 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from handlers._rrd.files import ARCHIVE, ARCHIVES, LONGEST_LINE, Shape, directory, file
-from handlers._rrd.links import CONFIGURATION, Daemon, Link, Tool
+from handlers._rrd.links import Daemon, Link, Tool
 from monitor.handler import Block, Cursor, DeliveryError, Handler, Kind, Layout, Refused, Seconds, Source, option
 
 LATER = (
     "No space left", "Permission denied", "Read-only file system", "Too many open files", "Disk quota",
-    "No such file", "Input/output error", "Cannot allocate", "Unknown command",
+    "No such file", "Not a directory", "Input/output error", "Cannot allocate", "Unknown command",
 )  # fmt: skip
 """Failures that are not about the value."""
 REPEATED = "minimum one second step"
+CONFIGURATION = 60.0
 REMEMBERED = 1_000_000
 """Files that are remembered as there."""
 LAYOUTS = 10_000

@@ -20,6 +20,7 @@ PACKAGES = {
     "influxd": "influxdb",
     "promtool": "prometheus",
     "rrdtool": "rrdtool",
+    "rrdcached": "rrdcached",
     "faketime": "faketime",
     "chromium": "chromium libatomic1",  # the second is for what drives it
     "memcached": "memcached",

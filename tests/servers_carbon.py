@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
+import importlib.util
+import pickle
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from appliance import free_port, wait_for
 from debian import need
@@ -26,7 +30,11 @@ MAX_UPDATES_PER_SECOND = inf
 MAX_CREATES_PER_MINUTE = inf
 LINE_RECEIVER_INTERFACE = 127.0.0.1
 LINE_RECEIVER_PORT = {port}
-PICKLE_RECEIVER_PORT = 0
+PICKLE_RECEIVER_INTERFACE = 127.0.0.1
+PICKLE_RECEIVER_PORT = {pickle_port}
+ENABLE_UDP_LISTENER = True
+UDP_RECEIVER_INTERFACE = 127.0.0.1
+UDP_RECEIVER_PORT = {port}
 CACHE_QUERY_INTERFACE = 127.0.0.1
 CACHE_QUERY_PORT = {query_port}
 CARBON_METRIC_INTERVAL = 0
@@ -38,12 +46,16 @@ LOG_CREATES = False
 LOG_LISTENER_CONN_SUCCESS = False
 """
 SCHEMAS = "[default]\npattern = .*\nretentions = {retentions}\n"
-# whisper is a library of Debian's own Python
-FETCH = """
-import json, sys, whisper
-(start, end, step), values = whisper.fetch(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
-print(json.dumps([[start + i * step, v] for i, v in enumerate(values) if v is not None]))
-"""
+
+
+@functools.cache
+def whisper() -> Any:
+    """Return the library that carbon writes with; it is one of Debian's own Python, and stands for itself."""
+    spec = importlib.util.spec_from_file_location("whisper", "/usr/lib/python3/dist-packages/whisper.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Carbon:
@@ -51,10 +63,12 @@ class Carbon:
 
     def __init__(self, directory: Path, retentions: str = "60s:7d") -> None:
         self.directory = directory
-        self.port = free_port()
+        self.port, self.pickle_port, self.query_port = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
-        config = CONFIG.format(directory=directory, port=self.port, query_port=free_port())
+        config = CONFIG.format(
+            directory=directory, port=self.port, pickle_port=self.pickle_port, query_port=self.query_port
+        )  # fmt: skip
         (directory / "carbon.conf").write_text(config)
         (directory / "storage-schemas.conf").write_text(SCHEMAS.format(retentions=retentions))
 
@@ -100,9 +114,16 @@ class Carbon:
         file = (self.directory / "whisper").joinpath(*path.split(".")).with_suffix(".wsp")
         if not file.exists():
             return {}
-        command = ["/usr/bin/python3", "-c", FETCH, str(file), str(int(start)), str(int(end))]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return {int(time): float(value) for time, value in json.loads(done.stdout)}
+        (begin, _, step), values = whisper().fetch(str(file), int(start), int(end))
+        return {begin + i * step: value for i, value in enumerate(values) if value is not None}
+
+    def held(self, path: str) -> dict[int, float]:
+        """Return the points of a path that are not written yet."""
+        query = pickle.dumps({"type": "cache-query", "metric": path}, protocol=2)
+        with socket.create_connection(("127.0.0.1", self.query_port), 5) as one, one.makefile("rb") as answer:
+            one.sendall(struct.pack(">I", len(query)) + query)
+            (length,) = struct.unpack(">I", answer.read(4))
+            return {int(time): value for time, value in pickle.loads(answer.read(length))["datapoints"]}
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from monitor.handler import DeliveryError
 
-CONFIGURATION = 60.0
 AT_ONCE = 500
 """Commands that are sent before their answers are read; those of rrdtool have to fit into a pipe."""
 PORT = 42217
@@ -144,7 +143,7 @@ class Tool:
             )  # fmt: skip
         except OSError as error:
             text = f"cannot start {self.program} in {self.base}: {error.strerror or error}"
-            raise DeliveryError(text, CONFIGURATION) from error
+            raise DeliveryError(text) from error
 
     def create(self, name: str, start: int, step: int, words: str) -> str:
         return f"create {name} --step {step} --start {start} --no-overwrite {words}"
