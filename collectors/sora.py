@@ -23,11 +23,11 @@ from collectors._sora import rows
 from collectors._sora.api import OPERATIONS, Api, Tls, address, basic, header
 from collectors._sora.connections import MOVED, Connections
 from collectors._sora.documents import TABLE
-from collectors._sora.graphs import METRICS, of_host, of_instances
+from collectors._sora.graphs import LISTED, METRICS, of_host, of_instances
 from collectors._sora.pieces import Turn
 from collectors._sora.rows import Said
 from collectors._sora.walk import Names
-from monitor.collector import Bytes, CollectError, Collector, Http, Seconds, Snmp, Target, option
+from monitor.collector import Bytes, Called, CollectError, Collector, Http, Seconds, Snmp, Target, option
 
 SERIES = [
     *MOVED, "rtp.total_*_rtp", "rtp.total_*_rtp_byte_size", "*.total_*_rtcp_rtpfb_generic_nack",
@@ -67,6 +67,10 @@ class SoraCollector(Collector):
     instance_targets = of_instances()
     whole_targets = frozenset({"sora_connections"})
     thumbnails = ("sora_traffic", "sora_connections")
+    called = Called("Channel", "Channels", "Connection", "Connections")
+    columns = LISTED
+    facts = ("client_id",)
+    most_listed = 10
 
     def __init__(
         self, target: Target, http: Http, *, snmp: Snmp | None = None, section: str = "", **options: Any

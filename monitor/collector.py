@@ -22,18 +22,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import SSLContext
-from typing import Any, ClassVar, Literal, Protocol
+from time import perf_counter
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
+from monitor import published
 from monitor.batch import FORGET_AFTER, Batch, Kind, Records, Source
 from monitor.graph.expr import Expr, expr
 from monitor.graph.model import Area, Graph, Item, Line, Stack
 from monitor.graph.straight import Straight
 from monitor.metric import Counter, Gauge, Metric, WrappingCounter
 from monitor.options import Bytes, Seconds, option, set_options
+from monitor.published import UNITS
 
 __all__ = [
+    "UNITS",
     "Area",
     "Bytes",
+    "Called",
     "CollectError",
     "Collector",
     "Counter",
@@ -130,6 +135,15 @@ class Target:
     local: bool = False
 
 
+class Called(NamedTuple):
+    """Words for an instance and one that is part of it, each for one and for several; English, as pages' titles."""
+
+    instance: str
+    instances: str
+    part: str
+    parts: str
+
+
 class Collector:
     """Reads one kind of service. Annotated fields are options; declared metrics and graphs are class attributes."""
 
@@ -166,6 +180,15 @@ class Collector:
     thumbnails: ClassVar[tuple[str, ...]] = ()
     """Those of the `instance_targets` that a list of instances shows small; the first one where none is named."""
 
+    called: ClassVar[Called] = Called("Virtual host", "Virtual hosts", "Channel", "Channels")
+    """What pages call an instance and those that are part of it."""
+    columns: ClassVar[tuple[Metric, ...]] = ()
+    """The series of instances whose newest values a list of them shows; the first is what it is sorted by."""
+    facts: ClassVar[tuple[str, ...]] = ()
+    """Meta of instances that a list of them shows."""
+    most_listed: ClassVar[int] = 500
+    """Of so many instances the host's page tells; the others are on a page of their own."""
+
     enabled: bool = option(False, "whether it runs on the appliance's own host")
     interval: Seconds = option(Seconds(60), "seconds between two collections", min=1, max=86400)
     timeout: Seconds | None = option(
@@ -177,6 +200,13 @@ class Collector:
     path_prefix: str = option("servers", "first part of Diamond's metric path")
     path_suffix: str = option("", "part after the hostname in Diamond's metric path")
     instance_prefix: str = option("instances", "first part of Diamond's metric path of an instance")
+    metrics_whitelist: list[str] = option(
+        [], "publish only names that one of these regular expressions matches from the start"
+    )
+    metrics_blacklist: list[str] = option(
+        [], "publish no name that one of these regular expressions matches from the start"
+    )
+    measure_collector_time: bool = option(False, "publish how long a collection took, as collector_time_ms")
     proc: Path = option(Path("/proc"), "root of the proc file system, for a container that mounts the host's")
 
     def __init__(
@@ -228,6 +258,11 @@ class Collector:
         """Publish many gauges by name at once; NaN is unknown. Limits of metrics are the caller's to keep."""
         self._batch().values.update(values)
 
+    def publish_units(self, units: Sequence[str]) -> None:
+        """Publish what was published in bytes in these units of Diamond too, under their names."""
+        for batch in self._instances.values():
+            published.convert(batch, published.words(units))
+
     def meta(self, name: str, text: str) -> None:
         """Tell a text fact of the source, such as its version."""
         self._batch().meta[name] = text
@@ -270,8 +305,14 @@ class Collector:
     async def run(self, time: float) -> list[Batch]:
         """Collect once and return the batches, stamped `time`. The runner calls it."""
         self._instances, self._current, self._records, self._time = {}, self.section, [], time
+        began = perf_counter()
         await self.collect()
-        batches = list(self._instances.values())
+        if self.measure_collector_time and any(batch.values for batch in self._instances.values()):
+            self._current = self.section
+            self._put(published.TIME, round((perf_counter() - began) * 1000, 3), Kind.GAUGE)
+        batches = published.select(self._instances.values(), self.metrics_whitelist, self.metrics_blacklist)
+        if self._instances and not batches:
+            raise CollectError("published nothing that metrics_whitelist and metrics_blacklist let through")
         for batch in batches:
             batch.time = time
         return batches

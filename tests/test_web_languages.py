@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from web_parts import serving
 
+from monitor.registry import Registry
 from monitor.web import index, vhosts
 from monitor.web.hosts import WORDS as STATES
 from monitor.web.japanese import WORDS
@@ -29,6 +30,7 @@ def texts() -> set[str]:
     found = {one or other for file in files for one, other in SAID.findall(file.read_text())}
     found |= set(re.findall(r'\d, "(\{n\} \w+)"', (WEB / "pages.py").read_text()))
     found |= {term.label for term in (*TERMS.values(), *vhosts.TERMS.values())}
+    found |= {word for cls in Registry().collectors.values() for word in cls.called}
     return found | {CUSTOM, *STATES, *index.ORDER}
 
 

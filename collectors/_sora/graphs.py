@@ -130,6 +130,9 @@ METRICS: dict[str, Metric] = {
     for metric in (*(one for chart in CHARTS for one in chart.metrics()), TOTAL, *PARTS, RUNNING, CLOCK, DELAY)
 }
 
+LISTED = (METRICS["connections"], *(METRICS[name] for name in MOVED))
+"""What lists of channels and connections show."""
+
 
 def drawn(chart: Chart) -> Graph:
     lines = (Line(METRICS[name], legend) for name, legend, _ in chart.rows)

@@ -12,6 +12,7 @@ from monitor.handler import SourceInfo
 from monitor.inventory import HostSpec
 from monitor.web import catalogue, hosts
 from monitor.web.instances import Server, instances, of_instance
+from monitor.web.lists import newest
 from monitor.web.pages import Pages
 from monitor.web.params import required
 from monitor.web.plugins import Group, fresh, grouped, narrowed, pictured
@@ -19,7 +20,7 @@ from monitor.web.png import CUSTOM, TERMS, flag
 from monitor.web.problem import unknown
 from monitor.web.ranges import Range, range_of
 from monitor.web.said import tell
-from monitor.web.shown import MOST_ROWS, rows
+from monitor.web.shown import rows
 
 MOST_GRAPHS = 400
 SMALL = "small"
@@ -64,7 +65,7 @@ class HostPage:
         return await self.pages.page(
             request, "server.html", view=view, host=view.spec, groups=groups, terms=TERMS, term=shown.term, only=only,
             cut=left <= 0, gone=gone, every=every, here=here, range=shown, custom=CUSTOM, plugins=plugins,
-            files=self.services.config.graph_files, most=MOST_ROWS, origin=str(request.url.origin()),
+            files=self.services.config.graph_files, origin=str(request.url.origin()),
             warnings=[] if only else warnings, small=request.cookies.get(SMALL) == "1",
         )  # fmt: skip
 
@@ -72,7 +73,7 @@ class HostPage:
         """Give the groups their graphs; return how many more fit on the page, and whether something was left out."""
         left, gone = MOST_GRAPHS, False
         for group in groups:
-            for info in await asyncio.to_thread(self._without_vhosts, spec, group):
+            for info in await self._without_vhosts(spec, group):
                 names = frozenset(info.kinds) if every else fresh(self.services, info, shown.since)
                 gone = gone or len(names) < len(info.kinds)
                 graphs = []
@@ -85,11 +86,14 @@ class HostPage:
                 await asyncio.sleep(0)
         return left, gone
 
-    def _without_vhosts(self, spec: HostSpec, group: Group) -> list[SourceInfo]:
+    async def _without_vhosts(self, spec: HostSpec, group: Group) -> list[SourceInfo]:
         """Return the sources whose graphs the page shows: virtual hosts, if there are targets for them, are listed."""
         cls = self.services.config.registry.by_path(group.part.collector)
         if cls is None or not cls.instance_targets:
             return group.sources
-        known = instances([Server(spec.host, spec.hostname, cls, group.sources)])
-        group.vhosts = rows(spec.host, cls, known.values())
+        known = list(
+            (await asyncio.to_thread(instances, [Server(spec.host, spec.hostname, cls, group.sources)])).values()
+        )
+        values = await newest(self.services, cls, [one for one in known if not one.channel])
+        group.vhosts = await asyncio.to_thread(rows, spec.host, cls, known, values, most=cls.most_listed)
         return [info for info in group.sources if not of_instance(info.meta)]

@@ -13,7 +13,7 @@ from monitor.web.hosts import HostView, Part, pushed
 from monitor.web.instances import of_instance
 from monitor.web.ranges import Range
 from monitor.web.services import Services
-from monitor.web.shown import LARGE, Pictured, Row, Shown
+from monitor.web.shown import LARGE, Pictured, Rows, Shown
 
 NARROW = (340, 203)
 """The size of a picture on a phone."""
@@ -27,7 +27,7 @@ class Group:
     part: Part
     sources: list[SourceInfo] = field(default_factory=list)
     graphs: list[tuple[str, list[Pictured]]] = field(default_factory=list)
-    vhosts: list[Row] = field(default_factory=list)
+    vhosts: Rows | None = None
     said: Mapping[str, str] = field(default_factory=dict)
     warnings: list[Warning] = field(default_factory=list)
     expected: bool = False

@@ -21,6 +21,7 @@ from monitor.web.draw import Drawer
 from monitor.web.health import Health
 from monitor.web.host import HostPage
 from monitor.web.index import IndexPage
+from monitor.web.lists import Lists
 from monitor.web.pages import Pages
 from monitor.web.params import known_only
 from monitor.web.pause import Pausing
@@ -54,6 +55,7 @@ TAKEN: Mapping[str, frozenset[str]] = {
     "/api/v1/series": frozenset({"host", "collector", "instance", "name"}),
     "/api/v1/latest": frozenset({"host", "collector", "instance"}),
     "/api/v1/graphs": frozenset({"host", "collector", "instance"}),
+    "/api/v1/instances": frozenset({"host", "collector", "vhost", "sort", "limit"}),
     "/api/v1/query": frozenset({"series", "start", "end", "step", "cf"}),
     "/api/v1/pause": frozenset({"seconds"}),
     "/api/servers": frozenset({"service"}),
@@ -81,7 +83,7 @@ def make_app(services: Services) -> web.Application:
     statics = Statics()
     pages = Pages(services, health, statics)
     api, pictures, push = Api(services), Pictures(services, drawer), Push(services)
-    calls = Calls(pictures)
+    calls, lists = Calls(pictures), Lists(pages)
     status, pausing = Status(services), Pausing(services)
     border = Border(gate, health, pages)
     scrape = Scrape(services, push.stats, drawer.stats, border.answers)
@@ -92,6 +94,7 @@ def make_app(services: Services) -> web.Application:
         "/server": HostPage(pages).server,
         "/servers": ComparePage(pages).servers,
         "/vhost": VhostPages(pages).vhost,
+        "/vhosts": lists.page,
         "/static/{name}": statics.static,
         "/graph": pictures.graph,
         "/graph_global": calls.graph_global,
@@ -105,6 +108,7 @@ def make_app(services: Services) -> web.Application:
         "/api/v1/query": api.query,
         "/api/v1/graphs": api.graphs,
         "/api/v1/{collector}/targets": calls.targets,
+        "/api/v1/instances": lists.api,
         "/api/v1/pause": pausing.show,
         "/api/host-status": status.host_status,
         "/api/servers": status.servers,

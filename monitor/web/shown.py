@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from monitor.collector import Collector
+from monitor.collector import Collector, Metric
+from monitor.graph.units import short, text
 from monitor.web.instances import Instance
 from monitor.web.targets import ALL
 
 LARGE = (1100, 420)
 THUMBNAIL = (150, 44)
 MOST_ROWS = 500
+NAME = "name"
+Newest = Mapping[str, Mapping[str, float]]
+"""The newest values of instances, by their name and that of the series."""
 
 
 class Shown(NamedTuple):
@@ -40,12 +45,36 @@ class Pictured(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A virtual host or channel in a list."""
+    """A virtual host or channel in a list; `values` are those of the columns, in words."""
 
     found: Instance
     url: str
     channels: int
     thumbnails: list[Shown]
+    values: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A list of instances: of all that there are (`count`) the first few, and the address of the page with all."""
+
+    cls: type[Collector]
+    columns: Sequence[Metric]
+    rows: list[Row]
+    count: int
+    url: str
+    sort: str
+
+    def sorted_by(self, name: str) -> str:
+        return f"{self.url}&{urlencode({'sort': name})}"
+
+
+def written(value: float, unit: str) -> str:
+    """Return a value as lists show it: of what is counted per second it is said, as units of the graphs do not."""
+    if not unit.endswith("/s") and value.is_integer() and abs(value) < 10_000:
+        return f"{value:.0f}"
+    rate = "/s" if unit.endswith("/s") and not short(unit) and math.isfinite(value) else ""
+    return text(value, 1000, unit) + rate
 
 
 def called(query: Mapping[str, str | int]) -> str:
@@ -57,10 +86,14 @@ def page_of(host: str, name: str, **more: str) -> str:
     return "/vhost?" + urlencode({"host": host, "vhost": name, **more})
 
 
-def rows(host: str, cls: type[Collector], found: Iterable[Instance], *, vhost: str | None = None) -> list[Row]:
+def rows(
+    host: str, cls: type[Collector], found: Iterable[Instance], newest: Newest, *, vhost: str | None = None,
+    sort: str = "", most: int = MOST_ROWS,
+) -> Rows:  # fmt: skip
     """Return the virtual hosts with the number of their channels, or with `vhost` its channels.
 
-    What is gone comes last. `host` is what `host=` calls their servers.
+    What is gone comes last. `host` is what `host=` calls their servers. The largest of a column comes first where there
+    are columns; `name` sorts by name.
     """
     counts: dict[str, int] = {}
     listed = []
@@ -68,20 +101,35 @@ def rows(host: str, cls: type[Collector], found: Iterable[Instance], *, vhost: s
         counts[one.vhost] = counts.get(one.vhost, 0) + bool(one.channel and not one.gone)
         if (one.channel and one.vhost == vhost) if vhost is not None else not one.channel:
             listed.append(one)
-    listed.sort(key=lambda one: (one.gone, one.name))
+    kept = {name for one in listed for name, _ in newest.get(one.name, {}).items()}
+    columns = [metric for metric in cls.columns if metric.name in kept]
+    if sort not in (NAME, *(metric.name for metric in columns)):
+        sort = columns[0].name if columns else NAME
+
+    def order(one: Instance) -> tuple[bool, float, str]:
+        value = newest.get(one.name, {}).get(sort, math.nan)
+        return one.gone, math.inf if math.isnan(value) else -value, one.name
+
+    listed.sort(key=order)
     made = []
-    for number, one in enumerate(listed):
-        # what the page leaves out is only counted
-        small = thumbnails(cls, {"host": host, "vhost": one.name}) if number < MOST_ROWS else []
-        made.append(Row(one, page_of(host, one.name), counts[one.vhost], small))
-    return made
+    for one in listed[:most]:
+        small = thumbnails(cls, {"host": host, "vhost": one.name}, part=bool(one.channel))
+        known = newest.get(one.name, {})
+        told = [written(known.get(metric.name, math.nan), metric.unit) for metric in columns]
+        made.append(Row(one, page_of(host, one.name), counts[one.vhost], small, told))
+    url = "/vhosts?" + urlencode(
+        {"host": host, "collector": cls.path, **({"vhost": vhost} if vhost is not None else {})}
+    )
+    return Rows(cls, columns, made, len(listed), url, sort)
 
 
-def thumbnails(cls: type[Collector], query: Mapping[str, str]) -> list[Shown]:
-    """Return the small graphs of an instance."""
+def thumbnails(cls: type[Collector], query: Mapping[str, str], *, part: bool) -> list[Shown]:
+    """Return the small graphs of an instance, or of one that is part of another."""
     width, height = THUMBNAIL
     found = []
     for name in cls.thumbnails or tuple(cls.instance_targets)[:1]:
+        if part and name in cls.whole_targets:
+            continue
         drawn = cls.instance_targets[name]
         graph = drawn.get(ALL) or next(iter(drawn.values()))
         call: dict[str, str | int] = {"target": name, "start": "-1d", **query}

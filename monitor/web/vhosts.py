@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from aiohttp import web
@@ -12,11 +12,12 @@ from monitor.collector import Collector
 from monitor.graph.model import Graph
 from monitor.web import instances
 from monitor.web.instances import Instance
+from monitor.web.lists import newest
 from monitor.web.pages import Pages
 from monitor.web.params import required
 from monitor.web.png import WIDTH
 from monitor.web.problem import bad, unknown
-from monitor.web.shown import LARGE, MOST_ROWS, Shown, called, page_of, rows
+from monitor.web.shown import LARGE, Rows, Shown, called, page_of, rows
 from monitor.web.targets import ALL, protocols
 
 
@@ -59,13 +60,18 @@ class VhostPages:
             shown.append(self._shown(name, graph, {"host": host, "vhost": found.name}, protocol, TERMS[term]))
             await asyncio.sleep(0)
         every = await asyncio.to_thread(instances.instances, servers)
-        channels = [] if found.channel else await asyncio.to_thread(rows, host, cls, every.values(), vhost=found.vhost)
+        channels = None if found.channel else await self._parts(host, cls, list(every.values()), found.vhost)
         return await self.pages.page(
             request, "vhost.html", found=found, host=host, server=self.services.inventory.hosts.get(servers[0].host),
             hostname=servers[0].hostname if len(servers) == 1 else "all servers", graphs=shown, terms=TERMS, term=term,
-            protocols=list(known), protocol=protocol, channels=channels, most=MOST_ROWS, page_of=page_of,
+            protocols=list(known), protocol=protocol, channels=channels, page_of=page_of, called=cls.called,
             origin=str(request.url.origin()),
         )  # fmt: skip
+
+    async def _parts(self, host: str, cls: type[Collector], every: Sequence[Instance], vhost: str) -> Rows:
+        parts = [one for one in every if one.channel and one.vhost == vhost]
+        values = await newest(self.services, cls, parts)
+        return await asyncio.to_thread(rows, host, cls, parts, values, vhost=vhost)
 
     def _shown(self, name: str, graph: Graph, query: Mapping[str, str], protocol: str, term: Term) -> Shown:
         call: dict[str, str | int] = {"target": name, "step": term.step, "start": term.start, **query}
