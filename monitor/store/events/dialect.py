@@ -64,6 +64,12 @@ class Translator(Scanner):
         self.own: set[str] = set()
         """Names that WITH gives to queries."""
         self.derived = 0
+        self.begins: list[int] = []
+        """Where in what is made each item of the outermost list begins."""
+        self.aliases: dict[str, str] = {}
+        """What the outermost query's names for expressions stand for."""
+        self.naming = False
+        """Whether such names may stand for their expressions here."""
 
     def run(self) -> Translated:
         if not self.here.says("SELECT", "WITH", "("):
@@ -119,19 +125,26 @@ class Translator(Scanner):
             self.made.append(word)
             if self.take("DISTINCT"):
                 self.made.append("DISTINCT")
+            self.begins.append(len(self.made))
             return
         if word == "FROM":
             if not frame.query:
                 raise syntax(f"failed at position {token.begin + 1}: expected an expression, got FROM")
-            self.selecting = self.selecting and not outermost
+            if outermost and self.selecting:
+                self._name_items()
+                self.selecting = False
             frame.source = frame.listed = True
         elif word in AFTER_TABLE:
             frame.source = word == "JOIN"
             frame.listed = word in ("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "CROSS", "ON", "USING")
         elif word == "UNION" and not self.here.says("ALL", "DISTINCT"):
             raise self.wrong("ALL or DISTINCT")
-        if word in ("UNION", "LIMIT", "WHERE") and outermost:
-            self.selecting = False
+        if outermost:
+            self.selecting = self.selecting and word not in ("UNION", "LIMIT", "WHERE")
+            if word in ("WHERE", "GROUP", "HAVING"):
+                self.naming = True
+            elif word in ("SELECT", "FROM", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT"):
+                self.naming = False
         if word == "WITH":
             self._with()
         elif word == "INTERVAL":
@@ -212,12 +225,31 @@ class Translator(Scanner):
     def _identifier(self, token: Token) -> None:
         """Put a column, with its table or without, or an alias."""
         name = token.value
+        if self.naming and name in self.aliases and not self._inside() and not self._qualified():
+            self.made.append(self.aliases[name])
+            return
         if name == DATABASE and self.here.says("."):
             self._note(token)
             self._note(self.next())
             token = self.here
             name = self.identifier()
         self._put(quoted(name), token)
+
+    def _inside(self) -> bool:
+        """Tell whether this is a query within the outermost one, which has names of its own."""
+        return any(frame.query for frame in self.frames[1:])
+
+    def _qualified(self) -> bool:
+        return self.made[-1:] == ["."] or self.here.says(".")
+
+    def _name_items(self) -> None:
+        """Note what the names of expressions stand for: in WHERE, GROUP BY and HAVING they count more than columns."""
+        ends = [*(begin - 1 for begin in self.begins[1:]), len(self.made)]
+        for tokens, begin, end in zip(self.items, self.begins, ends, strict=True):
+            expression = self.made[begin:end]
+            if (alias := selected.alias(tokens)) and expression[-1:] == [quoted(alias)]:
+                del expression[-2 if expression[-2:-1] == ["AS"] else -1 :]
+                self.aliases[alias] = " ".join(["(", *expression, ")"])
 
     def _call(self, token: Token) -> None:
         name = token.value
@@ -267,6 +299,7 @@ class Translator(Scanner):
             if len(self.frames) == 1 and self.selecting:
                 self.items[-1].pop()
                 self.items.append([])
+                self.begins.append(len(self.made) + 1)
             self.made.append(frame.between[min(frame.commas, len(frame.between) - 1)] if frame.between else ",")
             frame.commas += 1
         elif text in "=<>!|" and self.here.kind == "sign" and self.here.begin == token.end:

@@ -107,7 +107,7 @@ class Reading:
 
 def said(error: asyncpg.PostgresError) -> ClickHouseError:
     """Return ClickHouse's error for one of PostgreSQL's."""
-    text = str(error)[:300]
+    text = str(getattr(error, "message", None) or error)[:300]
     if isinstance(error, asyncpg.UndefinedObjectError | asyncpg.InvalidParameterValueError) and ROLE in text:
         return ClickHouseError(
             497, "ACCESS_DENIED", f"the database has no role {ROLE} to read with: its administrator has to make it"

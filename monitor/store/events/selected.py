@@ -21,9 +21,14 @@ def item(text: str, found: Sequence[Token], types: Mapping[str, str]) -> Item:
     """Return what these tokens of a text select; `types` are those of the columns."""
     if not found:
         raise syntax("expected something to select")
-    alias, expression = _parted(found)
+    given, expression = _parted(found)
     shown = expression[-1].value if _is_column(expression) else text[expression[0].begin : expression[-1].end]
-    return Item(shown if alias is None else alias, _type(expression, types))
+    return Item(shown if given is None else given, _type(expression, types))
+
+
+def alias(found: Sequence[Token]) -> str | None:
+    """Return the name that is given to an expression."""
+    return _parted(found)[0] if found else None
 
 
 def _type(expression: Sequence[Token], types: Mapping[str, str]) -> str:
