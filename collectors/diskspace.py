@@ -76,6 +76,7 @@ class DiskSpaceCollector(Collector):
     filesystems: list[str] = option(FILE_SYSTEMS, "types of file systems")
     exclude_filters: list[str] = option(EXCLUDED, "regular expressions of mount points that are left out")
     root: Path = option(Path("/"), "where the root of the watched file systems is mounted, for a container")
+    byte_unit: list[str] = option(["byte"], "publish sizes in these units too, such as kilobyte, MB, GiB")
     patience: Seconds = option(Seconds(5), "how long a file system may take to answer", min=0.01)
 
     used = Gauge("bytes", "used", name="*.byte_used")
@@ -136,6 +137,7 @@ class DiskSpaceCollector(Collector):
         if not seen:
             asked = ", ".join(mount.point for mount in wanted) or "none"
             raise CollectError(f"expected a file system of {', '.join(self.filesystems)} that answers, got {asked}")
+        self.publish_units(self.byte_unit)
         if self._asked:
             self.meta("no answer", ", ".join(sorted(self._asked)))
 

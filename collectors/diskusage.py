@@ -76,6 +76,7 @@ class DiskUsageCollector(Collector):
     devices: str = option(DEVICES, "regular expression of the devices")
     exclude_devices: str = option("", "regular expression of devices that are left out")
     sector_size: int = option(512, "bytes of a sector in diskstats", min=1)
+    byte_unit: list[str] = option(["byte"], "publish sizes in these units too, such as kilobyte, MB, GiB")
     send_zero: bool = option(True, "publish zeros while a disk does nothing (Diamond leaves a gap)")
 
     reads = Gauge("requests", "reads since the previous run", name="*.reads")
@@ -148,6 +149,7 @@ class DiskUsageCollector(Collector):
                 if done.get("io") or self.send_zero:
                     for metric, value in done.items():
                         self.publish(f"{name}.{metric}", value)
+        self.publish_units(self.byte_unit)
 
     def clock(self) -> float:
         """Return the seconds by which differences are divided."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from monitor.collector import Area, CollectError, Collector, Gauge, Graph, Line, Stack, option
+from monitor.collector import UNITS, Area, CollectError, Collector, Gauge, Graph, Line, Stack, option
 
 LINE = re.compile(r"^(\S+):\s+(\d+)( kB)?$", re.MULTILINE)
 NAMES = {
@@ -26,6 +26,7 @@ class MemoryCollector(Collector):
     local = True
 
     detailed: bool = option(False, "publish all lines that have a unit")
+    byte_unit: list[str] = option(["byte"], "unit of the values, such as byte or megabyte; graphs take it for bytes")
 
     total = Gauge("bytes", "usable memory", name="MemTotal")
     free = Gauge("bytes", "memory that nothing uses", name="MemFree")
@@ -103,9 +104,10 @@ class MemoryCollector(Collector):
 
     async def collect(self) -> None:
         found = parse((self.proc / "meminfo").read_text())
+        size = UNITS[" ".join(self.byte_unit).split()[0]] if self.byte_unit else 1.0
         for name, value in found.items():
             if self.detailed or name in NAMES:
-                self.publish(name, value)
+                self.publish(name, value / size if size != 1 else value)
         # Kernels before 3.14 do not tell what is available.
         available = found.get("MemAvailable", sum(found.get(name, 0) for name in ("MemFree", "Buffers", "Cached")))
         total = found["MemTotal"]

@@ -31,7 +31,7 @@ class NetworkCollector(Collector):
         "interfaces, or the beginnings of their names",
     )
     greedy: bool = option(True, "interfaces are the beginnings of names")
-    byte_unit: list[str] = option(["bit", "byte"], "publish traffic in these units: bit, byte")
+    byte_unit: list[str] = option(["bit", "byte"], "publish traffic in these units, such as bit, byte, kilobyte, MB")
 
     rx_bit = Counter("bits/s", "received", name="*.rx_bit")
     tx_bit = Counter("bits/s", "sent", name="*.tx_bit")
@@ -100,8 +100,6 @@ class NetworkCollector(Collector):
 
     async def collect(self) -> None:
         units = {word for text in self.byte_unit for word in text.split()}
-        if not units <= {"bit", "byte"}:
-            raise CollectError(f"expected bit, byte or both in byte_unit, got {', '.join(sorted(units))}")
         found = parse((self.proc / "net/dev").read_text())
         wanted = [device for device in found if self._wanted(device)]
         if not wanted:
@@ -114,10 +112,11 @@ class NetworkCollector(Collector):
                 octets = counts.pop(f"{way}_byte")
                 if "bit" in units:
                     self.publish_counter(f"{name}.{way}_bit", octets * 8)
-                if "byte" in units:
+                if units != {"bit"}:
                     self.publish_counter(f"{name}.{way}_byte", octets)
             for metric, count in counts.items():
                 self.publish_counter(f"{name}.{metric}", count)
+        self.publish_units([unit for unit in units if unit != "bit"])
 
     def _wanted(self, device: str) -> bool:
         return device.startswith(tuple(self.interfaces)) if self.greedy else device in self.interfaces

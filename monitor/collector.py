@@ -27,6 +27,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from monitor import published
 from monitor.batch import FORGET_AFTER, Batch, Kind, Records, Source
+from monitor.exported import Clock, Exported, Exports, Info, Up
 from monitor.graph.expr import Expr, expr
 from monitor.graph.model import Area, Graph, Item, Line, Stack
 from monitor.graph.straight import Straight
@@ -35,17 +36,20 @@ from monitor.options import Bytes, Seconds, option, set_options
 from monitor.published import UNITS
 
 __all__ = [
-    "UNITS",
     "Area",
     "Bytes",
     "Called",
+    "Clock",
     "CollectError",
     "Collector",
     "Counter",
+    "Exported",
+    "Exports",
     "Expr",
     "Gauge",
     "Graph",
     "Http",
+    "Info",
     "Item",
     "Kind",
     "Line",
@@ -58,6 +62,8 @@ __all__ = [
     "Stack",
     "Straight",
     "Target",
+    "UNITS",
+    "Up",
     "WrappingCounter",
     "expr",
     "option",
@@ -189,6 +195,9 @@ class Collector:
     most_listed: ClassVar[int] = 500
     """Of so many instances the host's page tells; the others are on a page of their own."""
 
+    exports: ClassVar[Exports] = Exports()
+    """How series are called in /metrics/collected."""
+
     enabled: bool = option(False, "whether it runs on the appliance's own host")
     interval: Seconds = option(Seconds(60), "seconds between two collections", min=1, max=86400)
     timeout: Seconds | None = option(
@@ -200,12 +209,8 @@ class Collector:
     path_prefix: str = option("servers", "first part of Diamond's metric path")
     path_suffix: str = option("", "part after the hostname in Diamond's metric path")
     instance_prefix: str = option("instances", "first part of Diamond's metric path of an instance")
-    metrics_whitelist: list[str] = option(
-        [], "publish only names that one of these regular expressions matches from the start"
-    )
-    metrics_blacklist: list[str] = option(
-        [], "publish no name that one of these regular expressions matches from the start"
-    )
+    metrics_whitelist: list[str] = option([], "regular expressions of names; others are not published")
+    metrics_blacklist: list[str] = option([], "regular expressions of names that are not published")
     measure_collector_time: bool = option(False, "publish how long a collection took, as collector_time_ms")
     proc: Path = option(Path("/proc"), "root of the proc file system, for a container that mounts the host's")
 
@@ -260,6 +265,8 @@ class Collector:
 
     def publish_units(self, units: Sequence[str]) -> None:
         """Publish what was published in bytes in these units of Diamond too, under their names."""
+        for _, message in published.wrong({"byte_unit": units}):
+            raise CollectError(f"byte_unit: {message}")
         for batch in self._instances.values():
             published.convert(batch, published.words(units))
 

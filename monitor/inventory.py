@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from monitor import published
 from monitor.collector import Collector, Target
 from monitor.ini import Place, Problem, Section
 from monitor.options import Field
@@ -296,7 +297,10 @@ class Builder:
             message = f"expected less than the interval, which is {interval:g} s, got {timeout.value:g} s"
             self.problems.append(Problem(timeout.place.file, timeout.place.line, where, "timeout", message))
             return False
-        return not needed
+        wrong = list(published.wrong({name: value.value for name, value in values.items()}))
+        for name, message in wrong:
+            self.problems.append(Problem(values[name].place.file, values[name].place.line, where, name, message))
+        return not (needed or wrong)
 
 
 def _called(spec: HostSpec) -> str:
