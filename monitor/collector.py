@@ -36,6 +36,7 @@ from monitor.options import Bytes, Seconds, option, set_options
 from monitor.published import UNITS
 
 __all__ = [
+    "UNITS",
     "Area",
     "Bytes",
     "Called",
@@ -62,7 +63,6 @@ __all__ = [
     "Stack",
     "Straight",
     "Target",
-    "UNITS",
     "Up",
     "WrappingCounter",
     "expr",
@@ -157,6 +157,10 @@ class Collector:
     """Diamond's path word, which is the collector's word in sources, series keys and Graphite paths."""
     local: ClassVar[bool] = False
     """Reads this machine itself (/proc): on for the own host unless `enabled = False`, and for no other."""
+    needs_enabling: ClassVar[bool] = False
+    """A local one that is off until `enabled = True`."""
+    metric_path: ClassVar[str | None] = None
+    """The collector's part of Diamond's metric path where that is not its path word; '' for none."""
     plugin_arguments: ClassVar[Mapping[str, str] | None] = None
     """Options that the arguments of Kurado's plugin called `path` stand for, in their order, with its defaults.
 

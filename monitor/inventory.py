@@ -230,7 +230,7 @@ class Builder:
             for key in dict.fromkeys([(name, ""), *(key for key in sections if key[0] == name)]):
                 enabled = self._values(key, "").get("enabled")
                 if cls.local and not key[1]:
-                    on = enabled is None or enabled.value
+                    on = not cls.needs_enabling if enabled is None else enabled.value
                 else:
                     on = key in sections and enabled is not None and enabled.value
                 if on:

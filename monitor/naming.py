@@ -76,7 +76,8 @@ class Paths:
         job = sections.get(word)
         if job is None:
             return _joined("servers", self._host(source.host), _part(source.collector), _part(source.instance))
-        path = job.cls.path if job.path is None else "" if job.path == "." else job.path
+        own = job.cls.path if job.cls.metric_path is None else job.cls.metric_path
+        path = own if job.path is None else "" if job.path == "." else job.path
         second = "" if job.path is not None else _part(word)
         if rest:
             return _joined(self._option(job, "instance_prefix"), _part(rest), path, second)

@@ -77,6 +77,8 @@ def _plugin(cls: type[Collector] | type[Handler]) -> Iterator[str]:
     if issubclass(cls, Collector):
         yield (
             "# on unless enabled = False"
+            if cls.local and not cls.needs_enabling
+            else "# off unless enabled = True"
             if cls.local
             else "# off unless enabled = True, or in a role of a watched host"
         )
@@ -89,7 +91,7 @@ def _plugin(cls: type[Collector] | type[Handler]) -> Iterator[str]:
     general = options_of(own)
     yield from _options({name: field for name, field in fields_of(cls).items() if name not in general})
     if issubclass(cls, Collector):
-        yield from _options({"enabled": fields_of(cls)["enabled"]}, local=cls.local)
+        yield from _options({"enabled": fields_of(cls)["enabled"]}, local=cls.local and not cls.needs_enabling)
 
 
 def _options(fields: dict[str, Field], *, local: bool = False) -> Iterator[str]:
