@@ -13,6 +13,7 @@ Of all connections there are sums by channel; of each its own series too, every 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from functools import cached_property
@@ -57,6 +58,9 @@ class SoraCollector(Collector):
     connection_series: list[str] = option(SERIES, "patterns of the names to keep of each connection; none: no series")
     connection_interval: Seconds = option(Seconds(60), "how often each connection's own series are told", min=1)
     forget_connections: Seconds = option(Seconds(86400), "keep a connection's series so long after its end", min=60)
+    most_connections: int = option(
+        20_000, "keep series of at most so many connections of that time; of later ones there are only the sums", min=0
+    )
     forget_channels: Seconds | None = option(None, "keep a channel's so long; by default as all others", min=60)
     interval: Seconds = option(Seconds(5), "seconds between two collections", min=1, max=86400)
     period: Seconds | None = option(None, "the interval, as Sorabeat calls it", min=1, max=86400)
@@ -86,7 +90,10 @@ class SoraCollector(Collector):
     @cached_property
     def known(self) -> Connections:
         turns = max(1, round(self.connection_interval / self.interval)) if self.connection_series else 0
-        return Connections(Names(self.connection_series), turns)
+        return Connections(
+            Names(self.connection_series), turns, most=self.most_connections,
+            forget=math.ceil(self.forget_connections / self.interval),
+        )  # fmt: skip
 
     @cached_property
     def api(self) -> Api:

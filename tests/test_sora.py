@@ -290,7 +290,7 @@ async def test_no_connections_are_no_failure(body: bytes, sora: Sora, client: Ht
     found = await read(collector(client, sora, metricsets=["connections"]))
     assert set(found) == {""}
     assert found[""].values == {
-        "connections": 0, "channels": 0, "received_bytes": 0, "sent_bytes": 0, "received_packets": 0, "sent_packets": 0,
+        "connections": 0, "connections_left_out": 0, "channels": 0, "received_bytes": 0, "sent_bytes": 0, "received_packets": 0, "sent_packets": 0,
     }  # fmt: skip
 
 
@@ -437,6 +437,30 @@ async def test_a_poll_that_fails_midway_is_forgotten(client: HttpClient, sora: S
     sora.step(1000)
     del sora.faults[ALL]
     assert (await read(one))["room-b"].values["received_bytes"] == 2 * 2000
+
+
+async def test_of_connections_beyond_the_bound_there_are_the_sums_alone_and_it_is_said_how_many() -> None:
+    body = Body()
+    options = {"connection_interval": 10.0, "forget_connections": 60.0, "most_connections": 3}
+    one = SoraCollector(Target("sora1", "h", "sora1"), body, metricsets=["connections"], **options)  # type: ignore[arg-type]
+
+    async def told(ids: str, polls: int = 2) -> tuple[str, float]:
+        """Return the connections that have series of their own, and how many are said to have none."""
+        body.connections = [{"channel_id": "c", "connection_id": id, "rtp": {"total_received": 1}} for id in ids]
+        found: set[str] = set()
+        for _ in range(polls):
+            batches = {batch.source.instance: batch for batch in await one.run(0)}
+            found |= {name[2:] for name in batches if name.startswith("c/")}
+        assert batches["c"].values["connections"] == len(ids)
+        return "".join(sorted(found)), batches[""].values["connections_left_out"]
+
+    await told("abcde", 1)
+    first, left_out = await told("abcde", 4)
+    assert len(first) == 3
+    assert left_out == 2
+    assert await told(first, 4) == (first, 0)
+    assert await told("wxyz", 4) == ("", 4)  # those that ended have their series for a minute yet
+    assert (await told("wxyz", 12))[1] == 1
 
 
 async def test_connections_that_come_and_go_leave_nothing_behind(postgres: PostgresServer, data_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -101,16 +102,23 @@ class Poll:
         self.grown[channel] = _plus(self.grown.get(channel, NOTHING), grown)
         turns = of.turns
         old = turns > 0 and self.number - since >= turns - 1
-        if old and id and channel and crc32(id.encode()) % turns == self.number % turns:
+        if old and id and channel and crc32(id.encode()) % turns == self.number % turns and of.room(channel, id):
             self.due.append(Connection(channel, id, of.told(tree, channel, client, now)))
 
 
 class Connections:
     """What is remembered of connections and channels from poll to poll: of those that are there, and no others."""
 
-    def __init__(self, names: Names, turns: int) -> None:
-        """Tell of each connection at one of `turns` polls (0: at none), first when it was there for that long."""
+    def __init__(self, names: Names, turns: int, *, most: int = 20_000, forget: int = 17_280) -> None:
+        """Tell of each connection at one of `turns` polls (0: at none), first when it was there for that long.
+
+        Of at most so many within `forget` polls it is told: whoever keeps what is told would keep ever more.
+        """
         self.turns = turns
+        self.most = most
+        self.forget = forget
+        self._left_out: deque[int] = deque([0], maxlen=max(1, turns))
+        self._told: dict[tuple[str, str], int] = {}
         self.polls = 0
         self.seen: dict[tuple[str, str], Seen] = {}
         self.channels: dict[str, Sums] = {}
@@ -118,7 +126,24 @@ class Connections:
         self._names = names
 
     def poll(self) -> Poll:
+        while self._told and self.polls - next(iter(self._told.values())) > self.forget:
+            del self._told[next(iter(self._told))]
+        self._left_out.append(0)
         return Poll(self)
+
+    @property
+    def left_out(self) -> int:
+        """How many connections it does not tell of, for there are too many."""
+        return sum(self._left_out)
+
+    def room(self, channel: str, id: str) -> bool:
+        """Return whether a connection may be told of, and remember that it was."""
+        key = (channel, id)
+        if self._told.pop(key, None) is None and len(self._told) >= self.most:
+            self._left_out[-1] += 1
+            return False
+        self._told[key] = self.polls  # behind all that were told before
+        return True
 
     def keep(self, poll: Poll) -> None:
         self.seen = poll.seen

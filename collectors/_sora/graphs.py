@@ -33,6 +33,7 @@ CHARTS = (
     Chart("ongoing", "Ongoing connections", "connections", (
         ("total_ongoing_connections", "ongoing", "connected now"),
         ("connections", "told of", "whose statistics were told; of a channel: its own"),
+        ("connections_left_out", "without own series", "that are too many to keep series of each"),
     )),
     Chart("channels", "Channels", "channels", (("channels", "channels", "that have connections"),)),
     Chart("connections", "Connections", "connections/s", (

@@ -70,7 +70,10 @@ async def connections(body: bytes, known: Connections, wanted: bool) -> Said:
     await each(body, "a list of connections", take)
     known.keep(poll)
     channels = list(known.current())
-    whole = _sums(known.moved, connections=sum(sums.connections for _, sums in channels), channels=len(channels))
+    whole = _sums(
+        known.moved, connections=sum(sums.connections for _, sums in channels), channels=len(channels),
+        **({"connections_left_out": known.left_out} if known.turns else {}),
+    )  # fmt: skip
     found = [Row("", whole)]
     for name, sums in channels:
         told = _sums(sums.moved, connections=sums.connections)
