@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.wire.clickhouse.cells import ESCAPED, converter, escaped, meant, refusal, shown
+from monitor.wire.clickhouse.cells import ESCAPED, converter, escaped, meant, refusal, shown, unescaped
 from monitor.wire.clickhouse.errors import ClickHouseError
-from monitor.wire.clickhouse.rows import Piece, Pieces, assembled
+from monitor.wire.clickhouse.rows import Piece, Pieces, assembled, located
 from monitor.wire.clickhouse.types import Column, Type
 
 PIECE = 128 << 10
@@ -24,6 +24,8 @@ PIECE = 128 << 10
 SLOW = 16 << 10
 """Of rows that have to be made anew."""
 NULL = b"\\N"
+NULL_OR_BACKSLASH = re.compile(rb"(?:(?<=[\t\n])|(?<![\s\S]))\\N(?=[\t\n]|\Z)|\\")
+BOM = b"\xef\xbb\xbf"
 ESCAPE = re.compile(rb"(?s)\\(?:N(?=[\t\n])|(x..|.))")
 LETTERS = np.zeros(256, bool)
 LETTERS[list(b"tnrbf0")] = True
@@ -33,8 +35,13 @@ Places = NDArray[np.int64]
 Check = Callable[[bytes, Bytes, Places, Places], bool]
 
 
-def read(body: bytes, columns: Sequence[Column]) -> Pieces:
-    """Yield the rows, canonical; ClickHouseError where one is none of these columns."""
+def read(body: bytes, columns: Sequence[Column], *, begin: int = 0) -> Pieces:
+    """Yield the rows, canonical; ClickHouseError where one is none of these columns.
+
+    `begin` is how many lines stood before.
+    """
+    if body.startswith(BOM) and not begin:
+        body = body[len(BOM) :]
     _carriage_return(body)
     checks = [_check(column.type) for column in columns]
     ways = [_way(column.type) for column in columns]
@@ -47,15 +54,37 @@ def read(body: bytes, columns: Sequence[Column]) -> Pieces:
         if rows := _canonical(piece, checks):
             yield Piece(rows, piece)
         else:
-            begin = 0
-            while begin < len(piece):
-                part = _end(piece, begin, SLOW)
-                made = _made(piece[begin:part], columns, ways, count + rows)
+            start = 0
+            while start < len(piece):
+                part = _end(piece, start, SLOW)
+                made = _made(piece[start:part], columns, ways, count + rows)
                 yield made
                 rows += made.count
-                begin = part
+                start = part
         count += rows
         at = end
+
+
+def header(body: bytes, lines: int) -> tuple[list[list[str]], int]:
+    """Return the cells of the first lines, and where the rows begin."""
+    if body:
+        _carriage_return(body)
+    found = []
+    at = len(BOM) if body.startswith(BOM) else 0
+    for _ in range(lines):
+        end = body.find(b"\n", at)
+        line = body[at:] if end < 0 else body[at:end]
+        at = len(body) if end < 0 else end + 1
+        cells = line.split(b"\t") if line else []
+        found.append([unescaped(cell).decode("utf-8", "replace") for cell in cells])
+    return found, at
+
+
+def of_raw(body: bytes) -> bytes:
+    """Return rows of TabSeparatedRaw, where a backslash means itself, as TabSeparated."""
+    if b"\\" not in body:
+        return body
+    return NULL_OR_BACKSLASH.sub(lambda found: found[0] if found[0] == NULL else b"\\\\", body)
 
 
 def _end(body: bytes, at: int, size: int) -> int:
@@ -201,22 +230,6 @@ def _made(
         except ClickHouseError as error:
             raise located(error, made[place], way, columns[place], before) from None
     return Piece(len(rows), assembled(made))
-
-
-def located(
-    error: ClickHouseError, cells: Sequence[Any], way: Callable[[Any], bytes], column: Column, before: int
-) -> ClickHouseError:
-    """Return the error with the row and the column that it is of."""
-    for index, cell in enumerate(cells):
-        try:
-            way(cell)
-        except ClickHouseError:
-            return at_row(error, column.name, before + index + 1)
-    return error
-
-
-def at_row(error: ClickHouseError, column: str, row: int) -> ClickHouseError:
-    return ClickHouseError(error.code, error.name, f"{error.text}: (at row {row}, column {column})")
 
 
 def _width(row: Sequence[bytes], columns: Sequence[Column], number: int) -> ClickHouseError:
