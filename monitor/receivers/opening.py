@@ -8,11 +8,14 @@ from typing import Protocol
 
 from monitor import ports
 from monitor.config import Config
+from monitor.handler import Store
 from monitor.liveness import Liveness
 from monitor.pipeline import Pipeline
 from monitor.receivers.kurado import KuradoReceiver
 from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.receivers.kurado_redis import KuradoRedis
+from monitor.receivers.rels import RelsReceiver
+from monitor.receivers.rels_intake import RelsIntake
 from monitor.settings import Address
 
 GRACE = 2.0
@@ -28,6 +31,8 @@ class Parts(Protocol):
     def pipeline(self) -> Pipeline: ...
     @property
     def liveness(self) -> Liveness: ...
+    @property
+    def store(self) -> Store: ...
 
 
 class Receivers:
@@ -37,10 +42,12 @@ class Receivers:
         self._parts = parts
         config = parts.config
         self._kurado_port = _take(stack, config.kurado.listen, "kurado")
+        self._rels_port = _take(stack, config.rels.listen, "rels")
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Receive; `stack` closes the receivers, the last one first."""
         await self._open_kurado(stack)
+        await self._open_rels(stack)
 
     async def _open_kurado(self, stack: AsyncExitStack) -> None:
         """Receive what Kurado's agents push, to us or into a Redis."""
@@ -57,6 +64,17 @@ class Receivers:
             stack.push_async_callback(drain.close)
             drain.start()
         stack.push_async_callback(self.kurado.close, GRACE)
+
+    async def _open_rels(self, stack: AsyncExitStack) -> None:
+        """Receive the events of WCS servers."""
+        parts = self._parts
+        self.rels = RelsIntake(parts.pipeline.accept_records, lambda: parts.config.rels)
+        if self._rels_port is not None:
+            # Only a store of a kind that holds events answers SELECTs.
+            reading = getattr(parts.store, "reading", None)
+            receiver = RelsReceiver(self.rels, lambda: parts.config.rels, reading)
+            stack.push_async_callback(receiver.close, GRACE)
+            await receiver.start(self._rels_port)
 
 
 def _take(
