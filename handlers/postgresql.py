@@ -43,6 +43,7 @@ from monitor.store.embedded import Embedded
 from monitor.store.events.days import Days
 from monitor.store.events.intake import Intake
 from monitor.store.events.reading import Reading
+from monitor.store.events.search import Search
 from monitor.store.identities import Identities
 from monitor.store.migrate import migrate
 from monitor.store.partitions import Partitions
@@ -81,6 +82,7 @@ class PostgreSQLHandler(Store):
         self.days = Days()
         self.intake = Intake(self.days, clock=clock)
         self.reading = Reading(lambda: self._opened().reader())
+        self.search = Search(lambda: self._opened().reader())
         self._writer = Writer(Identities(), self.partitions, self.classes, self.intake, clock=clock)
         self.builder = Builder(
             self._writer, self.partitions, self.classes, reading=lambda: self._opened().reader(), writing=self._writing

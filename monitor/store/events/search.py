@@ -1,0 +1,195 @@
+"""Finds events page by page, the newest first: the key of a page's last event is where the next one begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Any, NamedTuple
+
+import asyncpg
+import orjson
+
+from monitor.store.events.cells import WRAP, restored
+from monitor.store.events.reading import Readers
+from monitor.wire.clickhouse.tables import DATABASE, DICTIONARIES, EXTRA, Table
+
+KEY = re.compile(r"(-?\d{1,19})-(\d{1,10})-(\d{1,5})", re.ASCII)
+NARROW = 2_000
+"""Milliseconds that are looked at first where no index finds what is wanted; then eight times as many, and so on."""
+TYPES = {"IPv4": "inet", "String": "text"}
+INDEXED = frozenset({"streamName", "mediaSessionId", "sessionId", "streamId"})
+SERVER = "server"
+PAGE = """
+SELECT {columns}, ctid::text AS key FROM {table} WHERE {conditions} ORDER BY {time} DESC, ctid DESC LIMIT {limit}
+"""
+
+
+class Key(NamedTuple):
+    """Where an event is: its time and its place among those of the same time."""
+
+    time: int
+    block: int
+    row: int
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        found = KEY.fullmatch(text)
+        if found is None:
+            raise ValueError(f"expected the next of the page before, got {text[:40]!r}")
+        return cls(int(found[1]), int(found[2]), int(found[3]))
+
+    def __str__(self) -> str:
+        return f"{self.time}-{self.block}-{self.row}"
+
+
+class Condition(NamedTuple):
+    """One of these columns must have one of these values."""
+
+    columns: tuple[str, ...]
+    values: Sequence[str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for, between two times in milliseconds, both included."""
+
+    table: Table
+    start: int
+    end: int
+    conditions: Sequence[Condition] = ()
+    before: Key | None = None
+
+
+class Page(NamedTuple):
+    events: list[dict[str, Any]]
+    next: Key | None
+    """Where the next page begins; None where there is none."""
+
+
+class Search:
+    def __init__(self, readers: Readers, *, timeout: float = 20.0) -> None:
+        self.timeout = timeout
+        self._readers = readers
+
+    async def page(self, wanted: Wanted, limit: int) -> Page:
+        """Return at most so many events, the newest first."""
+        found: list[asyncpg.Record] = []
+        async with self._readers() as connection, connection.transaction(readonly=True):
+            await connection.execute(f"SET LOCAL statement_timeout = {int(self.timeout * 1000)}")
+            for part in _parts(wanted):
+                found += await self._fetch(connection, part, limit + 1 - len(found))
+                if len(found) > limit:
+                    break
+        more = len(found) > limit
+        events = [_event(wanted.table, one) for one in found[:limit]]
+        return Page(events, _key(found[limit - 1], wanted.table) if more else None)
+
+    async def pages(self, wanted: Wanted, size: int, most: int) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield all events in pages of this size, at most so many events."""
+        left = most
+        while left > 0:
+            page = await self.page(wanted, min(size, left))
+            if page.events:
+                yield page.events
+            if page.next is None:
+                return
+            left -= len(page.events)
+            wanted = replace(wanted, before=page.next)
+
+    @staticmethod
+    async def _fetch(connection: asyncpg.Connection, wanted: Wanted, limit: int) -> list[asyncpg.Record]:
+        table = wanted.table
+        time = table.time.lower()
+        values: list[Any] = [wanted.start, min(wanted.end, wanted.before.time) if wanted.before else wanted.end]
+        conditions = [f"{time} BETWEEN $1 AND $2"]
+        if wanted.before is not None:
+            conditions.append(f"({time}, ctid) < ($2, '({wanted.before.block},{wanted.before.row})'::tid)")
+            if wanted.before.time > wanted.end:
+                conditions.pop()
+        types = dict(table.columns)
+        for columns, wished in wanted.conditions:
+            values.append(list(wished))
+            either = [
+                f"{name.lower()} = ANY(${len(values)}::{TYPES.get(types.get(name, 'IPv4'), 'numeric')}[])"
+                for name in columns
+            ]
+            conditions.append(f"({' OR '.join(either)})")
+        sql = PAGE.format(
+            columns=", ".join(name.lower() for name in _names(table)),
+            table=f"{DATABASE}.{table.name.lower()}",
+            conditions=" AND ".join(conditions),
+            time=time,
+            limit=limit,
+        )
+        rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
+        return rows
+
+
+def _parts(wanted: Wanted) -> list[Wanted]:
+    """Return the times to look at one after the other.
+
+    What no index finds is sorted as a whole: then little is looked at first, for the newest are near.
+    """
+    if any(INDEXED.intersection(one.columns) for one in wanted.conditions):
+        return [wanted]
+    parts, width = [], NARROW
+    end = min(wanted.end, wanted.before.time) if wanted.before else wanted.end
+    while end >= wanted.start:
+        start = max(wanted.start, end - width)
+        parts.append(replace(wanted, start=start, end=end))
+        end, width = start - 1, width * 8
+    return parts
+
+
+def _names(table: Table) -> list[str]:
+    return [*table.names, *([] if table.server else [SERVER]), EXTRA]
+
+
+def names(table: Table) -> list[str]:
+    """Return the names of an event's members, in order."""
+    found = []
+    for name in _names(table):
+        found.append(name)
+        if name in table.kinds:
+            found.append(f"{name}Name")
+    return found
+
+
+def _event(table: Table, row: asyncpg.Record) -> dict[str, Any]:
+    """Return an event with the names of WCS, and with what its numbers mean."""
+    event: dict[str, Any] = {}
+    for name, value in zip(_names(table), row, strict=False):
+        if name == EXTRA:
+            event[name] = orjson.loads(value) if value else None
+            continue
+        event[name] = _plain(value) if name not in (table.time, "responseTime") else value % WRAP
+        if name in table.kinds:
+            event[f"{name}Name"] = word(table, name, event[name])
+    return event
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        text = restored(value)
+        return text if isinstance(text, str) else text.decode("utf-8", "backslashreplace")
+    if isinstance(value, Decimal):
+        return int(value)
+    return str(value.ip if isinstance(value, IPv4Interface) else value) if isinstance(value, IPv4Address) else value
+
+
+def _key(row: asyncpg.Record, table: Table) -> Key:
+    block, number = row["key"].strip("()").split(",")
+    return Key(row[table.time.lower()], int(block), int(number))
+
+
+def word(table: Table, column: str, number: int) -> str:
+    """Return what a number means; '' where that is not known."""
+    return DICTIONARIES[table.kinds[column]].words.get(number, "")
+
+
+def numbers(table: Table, column: str) -> Mapping[str, int]:
+    """Return the numbers of a column by what they mean, in lower case."""
+    return {text.lower(): number for number, text in DICTIONARIES[table.kinds[column]].words.items()}
