@@ -33,8 +33,8 @@ from monitor.wire.posted import TYPES, Row, RowEncoder, body
 LONGEST = 1 << 20
 ROWS = 1000
 """Rows of a request, so that an answer that rejects all of them stays small."""
-TOGETHER = 100
-"""Rows that are encoded before others get their turn, of some 40 values each."""
+TOGETHER = 2000
+"""Values that are encoded before others get their turn."""
 
 
 class HttpPostHandler(Handler):
@@ -79,9 +79,9 @@ class HttpPostHandler(Handler):
         """Deliver what is not settled yet."""
         rows: list[Row] = []
         keys: list[object] = []
-        values = size = 0
+        values = size = encoded = 0
         for block in blocks:
-            for number, row in enumerate(self._encoder.rows(block), 1):
+            for row in self._encoder.rows(block):
                 keys.append(row.key)
                 if row.key not in self._settled:
                     full = values + row.values > self.batch or size + len(row.body) > self._size or len(rows) >= ROWS
@@ -91,9 +91,10 @@ class HttpPostHandler(Handler):
                     rows.append(row)
                     values += row.values
                     size += len(row.body) + 1
-                if number % TOGETHER == 0:
+                encoded += row.values
+                if encoded >= TOGETHER:
+                    encoded = 0
                     await asyncio.sleep(0)
-            await asyncio.sleep(0)
         if rows:
             await self._deliver(rows)
         found = [self._settled.pop(key, None) for key in keys]

@@ -33,7 +33,8 @@ CONFIGURATION = 60.0
 REMEMBERED = 1_000_000
 """Files that are remembered as there."""
 LAYOUTS = 10_000
-SLICE = 2000
+TOGETHER = 500
+"""Values that are written together, before others get their turn."""
 
 
 class Update(NamedTuple):
@@ -68,7 +69,8 @@ class RrdHandler(Handler):
             raise DeliveryError("archives: expected some of PDPS:ROWS, such as 5:2880", CONFIGURATION)
         self._shape = Shape(self.step, self.archives, self.derive_min)
         self._files: dict[str, str] = {}
-        self._done: set[tuple[str, int]] = set()
+        self._done: set[object] = set()
+        self._refused: list[Refused] = []
         self._names: dict[Layout, list[str | None]] = {}
         self._directories: dict[Source, str | None] = {}
         link = Daemon(self.daemon) if self.daemon else Tool(self.rrdtool, self.basedir.absolute())
@@ -80,24 +82,38 @@ class RrdHandler(Handler):
             await self._link.close()
 
     async def write(self, blocks: Sequence[Block], cursor: Cursor) -> Sequence[Refused]:
-        refused: list[Refused] = []
+        """Write row by row in the order of time; those that were written before an earlier try failed are left out."""
+        # Rows of one layout came together, but each file wants its own by time.
+        rows = sorted(
+            ((time, number, at) for number, block in enumerate(blocks) for at, time in enumerate(block.times.tolist())),
+        )
         updates: list[Update] = []
-        for block in blocks:
-            for at in range(len(block)):
-                updates += self._updates(block, at, refused)
-                if at % 50 == 49:
-                    await asyncio.sleep(0)
-        # Rows of one layout came together; each file wants its own by time.
-        updates.sort(key=lambda one: one.time)
+        keys: list[object] = []
+        refused: list[Refused] = []
         try:
-            for at in range(0, len(updates), SLICE):
-                refused += await self._write(updates[at : at + SLICE])
+            for time, number, at in rows:
+                key = (blocks[number].sources[at], time, blocks[number].layout)
+                if key in self._done:
+                    continue
+                updates += self._updates(blocks[number], at, refused)
+                keys.append(key)
+                if len(updates) >= TOGETHER:
+                    await self._write(updates, refused)
+                    self._settle(keys, refused)
+                    await asyncio.sleep(0)
+                    updates, keys, refused = [], [], []
+            await self._write(updates, refused)
         except BaseException:
             assert self._link is not None
             self._link.abort()
             raise
+        found, self._refused = [*self._refused, *refused], []
         self._done.clear()
-        return refused
+        return found
+
+    def _settle(self, keys: Sequence[object], refused: Sequence[Refused]) -> None:
+        self._done.update(keys)
+        self._refused += refused
 
     def _updates(self, block: Block, at: int, refused: list[Refused]) -> Iterator[Update]:
         source, time, span = block.sources[at], int(block.times[at]), float(block.times[at] - block.since[at])
@@ -134,32 +150,30 @@ class RrdHandler(Handler):
             self._names[layout] = [file(name, kind) for name, kind in zip(layout.names, layout.kinds, strict=True)]
         return self._names[layout]
 
-    async def _write(self, updates: Sequence[Update]) -> list[Refused]:
-        """Make the files that are missing, then update; note what is done, so that it is not done again."""
+    async def _write(self, updates: Sequence[Update], refused: list[Refused]) -> None:
+        """Make the files that are missing, then update; what is refused is added to the list."""
         assert self._link is not None
         await self._create(updates)
-        refused: list[Refused] = []
         some: list[Update] = []
         for one in updates:
-            if (one.name, one.time) in self._done or one.name not in self._files:
+            if one.name not in self._files:
                 continue
             if one.real and one.text != "U" and not await self._takes_reals(one.name):
                 refused.append(Refused(one.name, "the file takes whole numbers only"))
-                continue
-            some.append(one)
+            else:
+                some.append(one)
         failures = await self._link.run([f"update {one.name} {one.time}:{one.text}" for one in some])
         later: list[str] = []
         for one, failure in zip(some, failures, strict=True):
-            if failure and any(word in failure for word in LATER):
+            if not failure or (REPEATED in failure and f"last update time is {one.time}" in failure):
+                continue
+            if any(word in failure for word in LATER):
                 self._files.pop(one.name, None)
                 later.append(failure)
-                continue
-            self._done.add((one.name, one.time))
-            if failure and not (REPEATED in failure and f"last update time is {one.time}" in failure):
+            else:
                 refused.append(Refused(one.name, failure[:200]))
         if later:
             raise DeliveryError(f"{len(later)} of {len(some)} values cannot be written: {later[0]}")
-        return refused
 
     async def _create(self, updates: Sequence[Update]) -> None:
         """Make the files that are missing; one is made by its first value that is known."""

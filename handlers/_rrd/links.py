@@ -13,6 +13,7 @@ from monitor.handler import DeliveryError
 AT_ONCE = 500
 """Commands that are sent before their answers are read; those of rrdtool have to fit into a pipe."""
 PORT = 42217
+PATIENCE = 0.001
 INFO = re.compile(r"ds\[n\]\.(\w+) (?:= |\d+ )\"?([^\"]*)\"?")
 
 
@@ -159,14 +160,12 @@ class Tool:
         for at in range(0, len(commands), AT_ONCE):
             some = commands[at : at + AT_ONCE]
             await self._send("".join(f"{command}\n" for command in some))
-            for _ in some:
-                _, failure = await self._answer()
-                found.append(failure)
+            found += [failure for _, failure in await self._answers(len(some))]
         return found
 
     async def info(self, name: str) -> Mapping[str, str]:
         await self._send(f"info {name}\n")
-        lines, _ = await self._answer()
+        ((lines, _),) = await self._answers(1)
         return _source(lines)
 
     async def close(self) -> None:
@@ -192,17 +191,27 @@ class Tool:
         except OSError as error:
             raise DeliveryError(f"{self.program} ended") from error
 
-    async def _answer(self) -> tuple[list[str], str]:
-        """Return the lines of an answer, and what went wrong."""
+    async def _answers(self, count: int) -> list[tuple[list[str], str]]:
+        """Return of so many answers the lines, and what went wrong."""
         assert self._process is not None and self._process.stdout is not None
+        found: list[tuple[list[str], str]] = []
         lines: list[str] = []
-        while line := (await self._process.stdout.readline()).decode("utf-8", "replace").rstrip("\n"):
-            if line.startswith("OK "):
-                return lines, ""
-            if line.startswith("ERROR: "):
-                return lines, line.removeprefix("ERROR: ")
-            lines.append(line)
-        raise DeliveryError(f"{self.program} ended: {' '.join(lines)[-200:] or 'without a word'}")
+        rest = b""
+        while len(found) < count:
+            piece = await self._process.stdout.read(16 << 10)
+            if not piece:
+                raise DeliveryError(f"{self.program} ended: {' '.join(lines)[-200:] or 'without a word'}")
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in (one.decode("utf-8", "replace") for one in whole):
+                if line.startswith(("OK ", "ERROR: ")):
+                    found.append((lines, line.removeprefix("ERROR: ") if line[0] == "E" else ""))
+                    lines = []
+                else:
+                    lines.append(line)
+            if len(found) < count:
+                # It answers one by one, which would wake us as often.
+                await asyncio.sleep(PATIENCE)
+        return found
 
 
 def _source(lines: Sequence[str]) -> dict[str, str]:
