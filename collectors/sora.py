@@ -24,6 +24,7 @@ from collectors._sora import rows
 from collectors._sora.api import OPERATIONS, Api, Tls, address, basic, header
 from collectors._sora.connections import MOVED, Connections
 from collectors._sora.documents import TABLE
+from collectors._sora.exported import EXPORTS
 from collectors._sora.graphs import LISTED, METRICS, of_host, of_instances
 from collectors._sora.pieces import Turn
 from collectors._sora.rows import Said
@@ -67,6 +68,7 @@ class SoraCollector(Collector):
     max_size: Bytes = option(Bytes(64 << 20), "refuse an answer larger than this")
 
     locals().update({re.sub(r"\W", "_", name): metric for name, metric in METRICS.items()})
+    exports = EXPORTS
     graphs = of_host()
     instance_targets = of_instances()
     whole_targets = frozenset({"sora_connections"})

@@ -110,6 +110,7 @@ class Server(Settings):
     concurrency: int = option(500, "collections that run at the same time", min=1, max=10_000)
     max_points: int = option(10_000, "points of one series that a query may ask for", min=10, max=1_000_000)
     max_graph_files: int = option(500, "graph files that are read", min=1, max=10_000)
+    metrics_collected: bool = option(False, "tell the newest values of all hosts at /metrics/collected, for Prometheus")
     max_series: int = option(1_000, "series that a query may ask for", min=1, max=100_000)
 
     def check(self) -> Iterator[tuple[str, str]]:

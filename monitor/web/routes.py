@@ -16,6 +16,7 @@ from monitor.web.answers import STARTED
 from monitor.web.api import Api
 from monitor.web.auth import Gate, Right
 from monitor.web.calls import Calls
+from monitor.web.collected import Collected
 from monitor.web.compare import ComparePage
 from monitor.web.draw import Drawer
 from monitor.web.health import Health
@@ -59,6 +60,7 @@ TAKEN: Mapping[str, frozenset[str]] = {
     "/api/v1/query": frozenset({"series", "start", "end", "step", "cf"}),
     "/api/v1/pause": frozenset({"seconds"}),
     "/api/servers": frozenset({"service"}),
+    "/metrics/collected": frozenset({"host", "collector"}),
 }
 """The parameters of pictures and the API: misspelt ones and repeated ones are refused there."""
 MANY = frozenset({"series"})
@@ -116,6 +118,7 @@ def make_app(services: Services) -> web.Application:
         "/readyz": health.readyz,
         "/version": health.version,
         "/metrics": scrape.metrics,
+        "/metrics/collected": Collected(services).metrics,
     }
     for path, handler in reading.items():
         app.router.add_get(path, handler)
