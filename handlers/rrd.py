@@ -25,7 +25,7 @@ from monitor.handler import Block, Cursor, DeliveryError, Handler, Kind, Layout,
 
 LATER = (
     "No space left", "Permission denied", "Read-only file system", "Too many open files", "Disk quota",
-    "No such file", "Not a directory", "Input/output error", "Cannot allocate", "Unknown command",
+    "No such file", "No permission", "Not a directory", "Input/output error", "Cannot allocate", "Unknown command",
 )  # fmt: skip
 """Failures that are not about the value."""
 REPEATED = "minimum one second step"
@@ -200,8 +200,7 @@ class RrdHandler(Handler):
             else:
                 later.append(failure)
         if later:
-            more = " (rrdcached makes directories only with -R)" if self.daemon and "No such file" in later[0] else ""
-            raise DeliveryError(f"{len(later)} of {len(new)} files cannot be made: {later[0]}{more}")
+            raise DeliveryError(f"{len(later)} of {len(new)} files cannot be made: {later[0]}")
 
     async def _takes_reals(self, name: str) -> bool:
         assert self._link is not None

@@ -75,7 +75,7 @@ def rrdcached(directory: Path, *options: str) -> Iterator[RrdCached]:
     try:
         yield one
     finally:
-        one.stop()
+        one.kill()
         shutil.rmtree(one.short)
 
 

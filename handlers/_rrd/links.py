@@ -76,7 +76,7 @@ class Daemon:
                 count, lines = await self._answer()
                 if count < 0:
                     raise DeliveryError(f"rrdcached at {self.address} refuses {expected}: {lines[0][:200]}")
-            failures = {int(line.partition(" ")[0]): line.partition(" ")[2] for line in lines}
+            failures = _failures(lines)
             found += (failures.get(number, "") for number in range(1, len(some) + 1))
         return found
 
@@ -212,6 +212,20 @@ class Tool:
                 # It answers one by one, which would wake us as often.
                 await asyncio.sleep(PATIENCE)
         return found
+
+
+def _failures(lines: Sequence[str]) -> dict[int, str]:
+    """Read `NUMBER text`; some texts go on in the next line."""
+    found: dict[int, str] = {}
+    last = 0
+    for line in lines:
+        number, _, text = line.partition(" ")
+        if number.isdecimal() and int(number) > last:
+            last = int(number)
+            found[last] = text
+        elif last:
+            found[last] += f" {line}"
+    return found
 
 
 def _source(lines: Sequence[str]) -> dict[str, str]:
