@@ -123,7 +123,8 @@ def run(options: argparse.Namespace) -> int:
     general = [name for name, part in options.levels if not part]
     log.setup(
         general[-1] if general else configuration.logging.level,
-        {part: name for name, part in options.levels if part},
+        {**configuration.logs.levels, **{part: name for name, part in options.levels if part}},
+        files=configuration.logs.files,
     )
     # Only here: the application brings the web server and the font engine, and the other commands are quick without.
     from monitor import app

@@ -1,16 +1,36 @@
-"""The files of a configuration: those that are given, those of [configs], and the flat NAME.conf of a directory."""
+"""The files of a configuration: those that are given, those of [configs], the flat NAME.conf of a directory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from monitor import environment, ini
+from monitor import diamond, environment, ini, logfiles
 from monitor.ini import Place, Problem, Section
-from monitor.settings import Server, Settings
+from monitor.log import LogFile
+from monitor.settings import Configs, Logging, Server, Settings
 from monitor.shape import Shape, Value, check, fields_of, typed
 
 DEFAULT_FILE = Path("/etc/monitor/monitor.conf")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What the files hold together; what is wrong with them, and what is merely odd."""
+
+    root: Section
+    configs: Configs
+    problems: list[Problem]
+    odd: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """The files that the log goes to, and the levels of parts of the program ('' is all of it)."""
+
+    files: Sequence[LogFile] = ()
+    levels: Mapping[str, str] = field(default_factory=dict)
 
 
 def given(files: Sequence[Path] | None) -> Sequence[Path]:
@@ -20,14 +40,34 @@ def given(files: Sequence[Path] | None) -> Sequence[Path]:
     return [DEFAULT_FILE] if DEFAULT_FILE.exists() else []
 
 
-def tree(files: Sequence[Path]) -> tuple[Section, list[Problem]]:
-    """Read files, each laid over those before it."""
-    root, problems = Section((), Place("")), []
+def tree(files: Sequence[Path], environ: Mapping[str, str]) -> Tree:
+    """Read files, each laid over those before it, and over all of them those of the directory of [configs]."""
+    root = Section((), Place(""))
+    problems = list(_lay(root, files))
+    said = early(root, environ, "configs", Configs)
+    found = Tree(root, Configs({key: value.value for key, value in said.items()}), problems)
+    directory = found.configs.path
+    if directory is not None and not any(found.configs.check()):
+        if directory.is_dir():
+            problems += _lay(root, sorted(listed(directory, found.configs.extension)))
+        else:
+            place = said["path"].place
+            lacking = found.odd if directory in diamond.DIRECTORIES else problems
+            lacking.append(Problem(*place, "[configs]", "path", f"{directory} is not a directory that can be read"))
+    return found
+
+
+def _lay(root: Section, files: Sequence[Path]) -> Iterator[Problem]:
     for path in files:
-        found, wrong = ini.read(path)
+        found, problems = ini.read(path)
         root.merge(found)
-        problems += wrong
-    return root, problems
+        yield from problems
+
+
+def listed(directory: Path, extension: str) -> Iterator[Path]:
+    for path in directory.iterdir():
+        if path.name.endswith(extension) and not path.name.startswith(".") and path.is_file():
+            yield path
 
 
 def early_server(root: Section, environ: Mapping[str, str]) -> Server:
@@ -46,16 +86,53 @@ def early(root: Section, environ: Mapping[str, str], name: str, cls: type[Settin
 
 
 def flat(
-    directory: Path, where: str, shape: Shape, problems: list[Problem], unserved: list[tuple[str, Place]]
+    directory: Path,
+    extension: str,
+    where: str,
+    shape: Shape,
+    problems: list[Problem],
+    unserved: list[tuple[str, Place]],
 ) -> dict[str, Section]:
     """Return the flat NAME.conf files of a directory, each as the section of `where` that it stands for."""
     found: dict[str, Section] = {}
-    for path in sorted(directory.glob("*.conf")):
-        if path.name.startswith("."):
-            continue
-        section, wrong = ini.read(path, (where, path.stem))
+    for path in sorted(listed(directory, extension)):
+        name = path.name.removesuffix(extension)
+        section, wrong = ini.read(path, (where, name))
         problems += wrong
-        parent = Section((where,), section.place, {}, {path.stem: section})
+        parent = Section((where,), section.place, {}, {name: section})
         problems += check(Section((), section.place, {}, {where: parent}), shape, unserved)
-        found[path.stem] = section
+        found[name] = section
     return found
+
+
+def logs(trees: Sequence[Section], wanted: Logging, problems: list[Problem], odd: list[Problem]) -> Logs:
+    """Return what [handler_NAME] and [logger_NAME] say; a file that cannot be written to is odd and no problem."""
+    files, levels = [], {}
+    for name in wanted.handlers:
+        sections = [tree.sections[f"handler_{name}"] for tree in trees if f"handler_{name}" in tree.sections]
+        if not sections:
+            message = f"there is no section [handler_{name}], so that the log goes to stdout alone"
+            odd.append(Problem(wanted.origins.get("handlers", ""), 0, "[logger_root]", "handlers", message))
+            continue
+        values = {key: value for each in sections for key, value in typed(each, logfiles.FILE_FIELDS, []).items()}
+        try:
+            file = logfiles.file({key: value.value for key, value in values.items()})
+        except LookupError as error:
+            odd.append(sections[-1].problem(str(error), "class"))
+        except ValueError as error:
+            problems.append(sections[-1].problem(str(error), "args"))
+        else:
+            if file is not None and (reason := logfiles.unwritable(file.path)):
+                message = f"{file.path} {reason}, so that the log goes to stdout alone"
+                odd.append(sections[-1].problem(message.replace(" the directory", ": the directory"), "args"))
+            elif file is not None:
+                files.append(file)
+    for tree in trees:
+        for name, section in tree.sections.items():
+            if not name.startswith("logger_") or name == "logger_root":
+                continue
+            said = typed(section, logfiles.LOGGER_FIELDS, [])
+            part = str(said["qualname"].value) if "qualname" in said else name.removeprefix("logger_")
+            if "level" in said:
+                levels[logfiles.part(part)] = str(said["level"].value)
+    return Logs(files, levels)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from monitor import conffiles, environment, graphfiles, ini, servers_ini
+from monitor import conffiles, diamond, environment, graphfiles, ini, servers_ini
 from monitor.collector import Collector
+from monitor.conffiles import Logs
 from monitor.graphfiles import GraphFiles
 from monitor.handler import Handler, Store
 from monitor.hostname import hostname
@@ -25,6 +26,7 @@ from monitor.settings import (
     Address,
     Auth,
     Common,
+    Configs,
     Host,
     Hosts,
     Kurado,
@@ -80,6 +82,7 @@ class Config:
     kurado: Kurado
     rels: Rels
     logging: Logging
+    logs: Logs
     handlers: list[HandlerSpec]
     """Those of [server] handlers, in their order, without the store."""
     store: HandlerSpec
@@ -114,7 +117,7 @@ def load(
 
 def load_server(files: Sequence[Path] | None, environ: Mapping[str, str]) -> Server:
     """Return [server] alone, as far as it can be read: quick, and of a configuration that is wrong elsewhere too."""
-    return conffiles.early_server(conffiles.tree(conffiles.given(files))[0], environ)
+    return conffiles.early_server(conffiles.tree(conffiles.given(files), environ).root, environ)
 
 
 class _Loader:
@@ -128,14 +131,16 @@ class _Loader:
     ) -> None:
         self.files = list(files)
         self.find_hostname = find_hostname
-        self.odd: list[Problem] = []
-        self.root, self.problems = conffiles.tree(self.files)
+        read = conffiles.tree(self.files, environ)
+        self.root, self.extension = read.root, read.configs.extension
+        self.problems, self.odd = read.problems, read.odd
         self.environ = environ
         self.overrides = overrides
         # Where more classes lie must be known before the rest can be understood.
         server = conffiles.early_server(self.root, environ)
         self.registry = find_plugins([Path(p) for p in server.collectors_path], [Path(p) for p in server.handlers_path])
         self.problems += self.registry.problems
+        self.odd += self.registry.warnings
         if len(self.registry.stores) != 1:
             names = [cls.__name__ for cls in self.registry.stores]
             self.problems.append(Problem("", 0, "", "", f"expected one store among the handlers, found {names}"))
@@ -182,10 +187,12 @@ class _Loader:
         own, own_path = self._own_name(server)
         handlers = self._handlers(server, unserved)
         inventory = self._inventory(server, own, own_path, unserved)
+        self.settings(Configs, "configs")
+        logging = self.settings(Logging, "logger_root")
+        logs = conffiles.logs((self.root, self.env), logging, self.problems, self.odd)
         config = Config(
             self.files, self.registry, server, auth, {name: user for name, (_, user) in users.items()}, retention,
-            classes, Retention([spec.kept for spec in classes]), push, kurado, rels,
-            self.settings(Logging, "logger_root"),
+            classes, Retention([spec.kept for spec in classes]), push, kurado, rels, logging, logs,
             [spec for spec in handlers if not issubclass(spec.cls, Store)],
             next(spec for spec in handlers if issubclass(spec.cls, Store)), inventory,
             {name: role for name, (_, role) in self.each(Role, "roles").items()},
@@ -214,10 +221,10 @@ class _Loader:
         """Return where a key was last written."""
         return ([s.entries[key].place for s in self._sections(*path) if key in s.entries] or [Place("")])[-1]
 
-    def _refuse(self, message: str, key: str) -> None:
-        """Note what is wrong with a key of [server]."""
+    def _refuse(self, message: str, key: str, problems: list[Problem] | None = None) -> None:
+        """Note what is wrong with a key of [server], among the problems unless told otherwise."""
         place = self._place(key, "server")
-        self.problems.append(Problem(place.file, place.line, "[server]", key, message))
+        (self.problems if problems is None else problems).append(Problem(*place, "[server]", key, message))
 
     def settings(self, cls: type[Found], *path: str) -> Found:
         """Return the settings of a section; what is wrong with them is noted."""
@@ -301,17 +308,21 @@ class _Loader:
         if directory is None:
             return {}
         if not directory.is_dir():
-            key = "collectors_config_path" if where == "collectors" else "handlers_config_path"
-            self._refuse(f"{directory} is not a directory that can be read", key)
+            problems = self.odd if directory in diamond.DIRECTORIES else self.problems
+            self._refuse(f"{directory} is not a directory that can be read", f"{where}_config_path", problems)
             return {}
-        return conffiles.flat(directory, where, self.shape, self.problems, unserved)
+        return conffiles.flat(directory, self.extension, where, self.shape, self.problems, unserved)
 
     def _handlers(self, server: Server, unserved: list[tuple[str, Place]]) -> list[HandlerSpec]:
         classes: list[type[Handler]] = []
         known = list(self.registry.handlers)
         for name in server.handlers:
             cls = self.registry.handler(name)
-            if cls is None:
+            word = name.rpartition(".")[2].lower()
+            if cls is None and word in self.registry.foreign:
+                path = self.registry.foreign[word]
+                self._refuse(f"{name!r} of {path} is written for Diamond itself, and not supported yet", "handlers")
+            elif cls is None:
                 near = suggestion(name.rpartition(".")[2], known)
                 self._refuse(f"no handler {name!r}{near} There are: {', '.join(known)}", "handlers")
             elif cls in classes:
@@ -362,9 +373,11 @@ class _Loader:
 
     def _warnings(self, unserved: Sequence[tuple[str, Place]]) -> list[Problem]:
         found = list(self.odd)
-        if unserved:
-            names = ", ".join(dict.fromkeys(f"{key} ({place})" for key, place in unserved))
-            place = unserved[0][1]
-            text = f"Diamond's settings that have no effect here: {names}"
-            found.append(Problem(place.file, place.line, "", "", text))
+        absent = [each for each in unserved if each[0].startswith("[collectors] ")]
+        others = [each for each in unserved if each not in absent]
+        for some, text in ((absent, "Diamond's collectors that are not here, so that nothing is collected"),
+                           (others, "Diamond's settings that have no effect here")):  # fmt: skip
+            if some:
+                names = ", ".join(dict.fromkeys(f"{key} ({place})" for key, place in some))
+                found.append(Problem(*some[0][1], "", "", f"{text}: {names}"))
         return found

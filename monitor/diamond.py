@@ -1,6 +1,9 @@
-"""What a Diamond configuration may hold that has no effect here: it is named in one warning and is no error."""
+"""What a Diamond installation may hold that has no effect here: it is named in a warning and is no error."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 
 def _words(text: str) -> frozenset[str]:
@@ -19,12 +22,12 @@ HANDLER = _words(
     " path_suffix instance_prefix interval splay"
 )
 COLLECTOR = _words(
-    "splay method stagger_collection ttl_multiplier measure_collector_time metrics_whitelist metrics_blacklist"
-    " byte_unit collectors_reload_interval hostname hostname_method percore simple normalize derivative xenfix"
-    " detailed send_zero sector_size persistent_naming allowed_names greedy precision req_host_header"
+    "splay method stagger_collection ttl_multiplier byte_unit collectors_reload_interval hostname hostname_method"
+    " percore simple normalize derivative xenfix detailed send_zero sector_size persistent_naming allowed_names greedy"
+    " precision req_host_header use_sudo sudo_cmd"
 )
-LOGGING = frozenset(["loggers", "formatters", "configs"])
-LOGGING_PREFIXES = ("logger_", "handler_", "formatter_")
+LOGGING = frozenset(["loggers", "formatters"])
+LOGGING_PREFIXES = ("formatter_",)
 HANDLER_CLASSES = _words(
     "archivehandler nullhandler graphitepicklehandler multigraphitehandler multigraphitepicklehandler"
     " hostedgraphitehandler statsdhandler statsitehandler tsdbhandler httpposthandler signalfxhandler datadoghandler"
@@ -32,3 +35,37 @@ HANDLER_CLASSES = _words(
     " zmqhandler pubsubhandler gmetrichandler appenlightmetrichandler logentriesdiamondhandler queuehandler"
     " influxdbhandler graphitehandler"
 )
+COLLECTOR_CLASSES = frozenset(f"{word}collector" for word in _words(
+    "aerospike amavis apcupsd aurora beanstalkd bind cassandrajolokia celerymon ceph cephstats chronyd conntrack"
+    " cpu cpuacctcgroup darner diskspace disktemperature diskusage docker drbd dropwizard dseopscenter"
+    " elasticsearch elb endecadgraph entropystat eventstoreprojections example exim files filestat fluentd flume"
+    " gridengine hadoop haproxy hbase http httpd httpjson icingastats interrupt iodrivesnmp ip ipmisensor ipvs"
+    " jbossapi jcollectd jolokia kafka ksm kvm libvirtkvm lmsensors loadaverage mdstat memcached memory"
+    " memorycgroup memorydocker memorylxc mesos mesoscgroup mongodb monit mountstats mysql mysqlperf"
+    " nagiosperfdata nagiosstats netapp netfilteraccounting netscalersnmp network nfs nfsd nginx ntp ntpd numa"
+    " nvidiagpu onewire openldap openstackswift openstackswiftrecon openvpn ossec passenger pgbouncer pgq phpfpm"
+    " ping portstat postfix postgresql postqueue powerdns processresources processstat puppetagent puppetdashboard"
+    " puppetdb rabbitmq redis resqueweb s3bucket scribe servertechpdu sidekiqweb slabinfo slony smart snmp"
+    " snmpinterface snmpraw sockstat softinterrupt solr sqs squid supervisord tcp testeventstoreprojections tokumx"
+    " twemproxy udp unbound ups uptime users userscripts varnish vmsdoms vmsfs vmstat websitemonitor xen xfs"
+    " zookeeper"
+))  # fmt: skip
+DIRECTORIES = frozenset(map(Path, [
+    "/usr/share/diamond/collectors", "/usr/share/diamond/handlers", "/etc/diamond/collectors",
+    "/etc/diamond/handlers", "/etc/diamond/configs",
+]))  # fmt: skip
+"""Where Diamond's own files lie; its example names them, and where it was never installed they are not there."""
+
+IMPORT = re.compile(
+    rb"^\s*(?:from\s+diamond[.\w]*\s+import\b|import\s+diamond\b|from\s+\w+\s+import\s+.*\bas\s+parent_)", re.MULTILINE
+)
+CLASS = re.compile(rb"^class\s+(\w+)", re.MULTILINE)
+
+
+def classes(path: Path) -> list[str]:
+    """Return the classes of a file that is written for Diamond itself, in lower case; none of another file."""
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return []
+    return [name.decode().lower() for name in CLASS.findall(text)] or [""] if IMPORT.search(text) else []

@@ -1,13 +1,16 @@
-"""Logs as key=value lines on stdout: `time=… level=… part=… event=… host=…`, one event a line, no secrets in it."""
+"""Logs as key=value lines on stdout, and in files: `time=… level=… part=… event=…`, one event a line, no secrets."""
 
 from __future__ import annotations
 
 import logging
+import logging.handlers
 import re
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 from monitor.options import masked
@@ -17,6 +20,23 @@ SECRET = re.compile(r"passw|token|secret|authorization|api_?key", re.IGNORECASE)
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LONGEST = 2000
 ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A file for the log: the class of Python's logging that writes it, with its options, and the least level."""
+
+    path: Path
+    cls: str
+    options: tuple[tuple[str, Any], ...] = ()
+    level: str = "NOTSET"
+
+    def handler(self) -> logging.Handler:
+        """Open the file; OSError when that does not work."""
+        cls = getattr(logging.handlers, self.cls, None) or getattr(logging, self.cls)
+        made: logging.Handler = cls(self.path, **{"encoding": "utf-8", **dict(self.options)})
+        made.setLevel(self.level)
+        return made
 
 
 def quoted(value: Any) -> str:
@@ -64,14 +84,34 @@ def parse_level(text: str) -> tuple[str, str]:
     return level, part.removeprefix("monitor.")
 
 
-def setup(level: str = "INFO", parts: Mapping[str, str] | None = None, *, stream: TextIO | None = None) -> None:
-    """Send everything of at least this level to the stream (stdout); `parts` gives modules levels of their own."""
+def setup(
+    level: str = "INFO",
+    parts: Mapping[str, str] | None = None,
+    *,
+    stream: TextIO | None = None,
+    files: Sequence[LogFile] = (),
+) -> None:
+    """Send everything of at least this level to the stream (stdout) and to the files.
+
+    `parts` gives modules levels of their own, '' all of them. A file that cannot be opened is told in the log.
+    """
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler.formatter, Formatter)]:
         root.removeHandler(handler)
-    handler = logging.StreamHandler(stream or sys.stdout)
-    handler.setFormatter(Formatter())
-    root.addHandler(handler)
+        handler.close()
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stdout)]
+    failed: list[tuple[Path, OSError]] = []
+    for file in files:
+        try:
+            handlers.append(file.handler())
+        except OSError as error:
+            failed.append((file.path, error))
+    for each in handlers:
+        each.setFormatter(Formatter())
+        root.addHandler(each)
     root.setLevel({"WARN": "WARNING"}.get(level, level))
     for part, its in (parts or {}).items():
-        logging.getLogger(f"monitor.{part}").setLevel(its)
+        logging.getLogger(f"monitor.{part}".rstrip(".")).setLevel({"WARN": "WARNING"}.get(its, its))
+    for path, why in failed:
+        fields = {"path": path, "reason": why.strerror or str(why)}
+        logging.getLogger("monitor.log").warning("log.file_failed", extra={"fields": fields})

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from monitor import diamond
 from monitor.collector import Collector
 from monitor.handler import Handler, Store
 from monitor.ini import Problem
@@ -32,6 +33,9 @@ class Registry:
     ) -> None:
         self.built_in = built_in
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.foreign: dict[str, Path] = {}
+        """Classes, in lower case, of files that are written for Diamond itself, which are not loaded."""
         self.collectors: Mapping[str, type[Collector]] = self._load("collectors", collectors_path, Collector)
         self.handlers: Mapping[str, type[Handler]] = self._load("handlers", handlers_path, Handler)
         self._paths = {cls.path.lower(): cls for cls in self.collectors.values()}
@@ -77,10 +81,21 @@ class Registry:
                 yield from self._imported(path, lambda path: importlib.import_module(f"{package}.{path.stem}"))
         for directory in directories:
             if not directory.is_dir():
-                self.problems.append(Problem(str(directory), 0, "", "", "is not a directory that can be read"))
+                lacking = self.warnings if directory in diamond.DIRECTORIES else self.problems
+                lacking.append(Problem(str(directory), 0, "", "", "is not a directory that can be read"))
+            foreign = []
             for path in sorted(directory.rglob("*.py")):
-                if path.name[0] not in "._" and not path.name.startswith("test"):
+                if path.name[0] in "._" or path.name.startswith("test"):
+                    continue
+                if names := diamond.classes(path):
+                    foreign.append(str(path.relative_to(directory)))
+                    self.foreign.update(dict.fromkeys(names, path))
+                else:
                     yield from self._imported(path, load)
+            if foreign:
+                shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
+                text = f"not loaded, since written for Diamond itself (that is not supported yet): {shown}"
+                self.warnings.append(Problem(str(directory), 0, "", "", f"{len(foreign)} files are {text}"))
 
     def _imported(self, path: Path, how: Callable[[Path], ModuleType]) -> Iterator[ModuleType]:
         try:

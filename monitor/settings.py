@@ -8,7 +8,7 @@ import math
 import os
 import re
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -242,26 +242,34 @@ class Kurado(Settings):
         return self._rules()
 
     def _networks(self) -> tuple[Network, ...]:
-        try:
-            return tuple(ipaddress.ip_network(text) for text in self.allow)
-        except ValueError as error:
-            raise ValueError(f"expected networks such as 10.0.0.0/8: {error}") from None
+        return networks_of(self.allow)
 
     def _rules(self) -> tuple[tuple[str, Limits], ...]:
-        rules = []
-        for text in self.limits:
-            words = text.split()
-            try:
-                pattern, low, high = words
-                limits = Limits(
-                    -math.inf if low == "U" else float(low), math.inf if high == "U" else float(high)
-                )  # fmt: skip
-            except ValueError:
-                raise ValueError(f"expected PATTERN MIN MAX with numbers or U, got {text[:80]!r}") from None
-            if not limits.min <= limits.max:
-                raise ValueError(f"expected MIN below MAX, got {text[:80]!r}")
-            rules.append((pattern, limits))
-        return tuple(rules)
+        return limits_of(self.limits)
+
+
+def networks_of(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Return the networks that `allow` names; ValueError says what is wrong with one."""
+    try:
+        return tuple(ipaddress.ip_network(text) for text in texts)
+    except ValueError as error:
+        raise ValueError(f"expected networks such as 10.0.0.0/8: {error}") from None
+
+
+def limits_of(texts: Sequence[str]) -> tuple[tuple[str, Limits], ...]:
+    """Return what lines of PATTERN MIN MAX say; ValueError says what is wrong with one."""
+    rules = []
+    for text in texts:
+        words = text.split()
+        try:
+            pattern, low, high = words
+            limits = Limits(-math.inf if low == "U" else float(low), math.inf if high == "U" else float(high))
+        except ValueError:
+            raise ValueError(f"expected PATTERN MIN MAX with numbers or U, got {text[:80]!r}") from None
+        if not limits.min <= limits.max:
+            raise ValueError(f"expected MIN below MAX, got {text[:80]!r}")
+        rules.append((pattern, limits))
+    return tuple(rules)
 
 
 class Role(Settings):
@@ -297,6 +305,16 @@ class Logging(Settings):
     level: Literal["DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", "NOTSET"] = option(
         "INFO", "log what is at least this grave"
     )
+    handlers: list[str] = option([], "sections [handler_NAME] of files that the log goes to, beside stdout")
+
+
+class Configs(Settings):
+    path: Path | None = option(None, "directory of more files of sections, laid over this one in the order of names")
+    extension: str = option(".conf", "how names of files end that are read, here and in the directories of NAME.conf")
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        if not re.fullmatch(r"[\w.~-]{1,40}", self.extension):
+            yield "extension", f"expected an end of file names such as .conf, got {self.extension[:80]!r}"
 
 
 class Common(Settings):

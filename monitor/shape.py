@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from monitor import diamond
+from monitor import diamond, logfiles
 from monitor.ini import Entry, Place, Problem, Section
 from monitor.options import MISSING, Field, Option, options_of
 from monitor.registry import Registry
@@ -19,6 +19,7 @@ from monitor.settings import (
     TIER_FIELD,
     Auth,
     Common,
+    Configs,
     Host,
     Hosts,
     Kurado,
@@ -30,9 +31,10 @@ from monitor.settings import (
     Server,
     User,
 )
-from monitor.values import parse
+from monitor.values import TRUE, parse
 
 SECRET_BYTES = 65536
+LOGGER = ("handlers", "propagate", "qualname")
 
 
 class Value(NamedTuple):
@@ -64,6 +66,8 @@ class Shape:
     """Keys of Diamond that have no effect here."""
     ignored: bool = False
     """Nothing in this section has an effect here."""
+    absent: bool = False
+    """It is of a collector of Diamond that is not here; where that is not enabled there is nothing to say."""
 
     def field(self, key: str) -> Field | None:
         return TIER_FIELD if self.pattern and self.pattern.fullmatch(key) else self.fields.get(key)
@@ -90,15 +94,24 @@ def whole(registry: Registry) -> Shape:
     handlers = {name: Shape(fields_of(cls), unserved=diamond.HANDLER) for name, cls in registry.handlers.items()}
     ignored = Shape(ignored=True, find=lambda name: Shape(ignored=True))
 
+    absent = Shape(ignored=True, absent=True)
+
     def collector(name: str) -> Shape | None:
-        cls = registry.collector(name.split()[0]) if name.strip() else None
-        return collectors[cls.__name__] if cls else None
+        word = name.split()[0] if name.strip() else ""
+        if (cls := registry.collector(word)) is not None:
+            return collectors[cls.__name__]
+        return absent if word.lower() in diamond.COLLECTOR_CLASSES or word.lower() in registry.foreign else None
 
     def handler(name: str) -> Shape | None:
         cls = registry.handler(name)
-        return handlers[cls.__name__] if cls else ignored if name.lower() in diamond.HANDLER_CLASSES else None
+        known = name.lower() in diamond.HANDLER_CLASSES or name.lower() in registry.foreign
+        return handlers[cls.__name__] if cls else ignored if known else None
 
     def logging(name: str) -> Shape | None:
+        if name.startswith("handler_"):
+            return Shape(logfiles.FILE_FIELDS, unserved=("formatter",))
+        if name.startswith("logger_"):
+            return Shape(logfiles.LOGGER_FIELDS, unserved=LOGGER)
         return ignored if name in diamond.LOGGING or name.startswith(diamond.LOGGING_PREFIXES) else None
 
     any_collector = Shape(fields_of(*registry.collectors.values(), Own), unserved=diamond.COLLECTOR)
@@ -128,7 +141,8 @@ def whole(registry: Registry) -> Shape:
             "auth": Shape(
                 fields_of(Auth), {"users": Shape(find=lambda name: user, names="a user", creates=True)}
             ),
-            "logger_root": Shape(fields_of(Logging), unserved=("handlers", "propagate", "qualname")),
+            "logger_root": Shape(fields_of(Logging), unserved=LOGGER),
+            "configs": Shape(fields_of(Configs)),
         },
         find=logging,
     )  # fmt: skip
@@ -146,6 +160,9 @@ def check(
 ) -> Iterator[Problem]:
     """Yield what is unknown in a section and below it; keys without effect are added to `unserved`."""
     if shape.ignored:
+        enabled = section.entries.get("enabled")
+        if shape.absent and (enabled is None or enabled.text.split("#")[0].strip(" \t'\"").lower() not in TRUE):
+            return
         unserved.append((section.title, section.place))
         return
     for key in section.entries:

@@ -62,6 +62,7 @@ LAYERS = [
      "monitor.inventory", "monitor.rels", "monitor.naming", "monitor.sample", "monitor.shape", "monitor.environment",
      "monitor.diamond", "monitor.tiers", "monitor.effective", "monitor.forecast", "monitor.graphfiles",
      "monitor.yaml_file", "monitor.conffiles", "monitor.servers_yaml", "monitor.servers_ini", "monitor.census",
+     "monitor.logfiles",
      "monitor.live", "monitor.setups", "monitor.sorabeat"},
     {"monitor.receivers", "monitor.metrics", "monitor.ports"},
     {"monitor.web"},
