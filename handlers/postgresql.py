@@ -124,6 +124,10 @@ class PostgreSQLHandler(Store):
         super().keep(retention)
         self._changed.set()
 
+    def keep_events(self, keep: Mapping[str, float], window: float) -> None:
+        self.days.keep = keep
+        self.intake.window = window
+
     async def _apply(self, connection: asyncpg.Connection) -> None:
         """Keep what is to be kept from now on."""
         self._changed.clear()

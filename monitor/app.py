@@ -107,6 +107,7 @@ def _store(config: Config, naming: Naming) -> Store:
     store = config.store.cls(config.store.name, naming, **options)
     assert isinstance(store, Store)
     store.keep(config.retention_classes)
+    store.keep_events(config.rels.kept, config.rels.window)
     return store
 
 
@@ -311,6 +312,7 @@ class Appliance:
     async def _take(self, before: Config, config: Config) -> None:
         self.naming.replace(config.inventory)
         self.store.keep(config.retention_classes)
+        self.store.keep_events(config.rels.kept, config.rels.window)
         jobs = await self._jobs(config, self._specs)
         self.scheduler.replace(jobs)
         await self._replace_outlets(_parts(before), _parts(config))

@@ -219,6 +219,9 @@ class Store(Handler):
         """Keep this from now on; before `open` or at any time after it."""
         self.retention = retention
 
+    def keep_events(self, keep: Mapping[str, float], window: float) -> None:
+        """Keep events this many seconds from now on, by table and under '' all others; know a batch for `window`."""
+
     async def cursor(self) -> Cursor | None:
         """Return the cursor of the last block that is stored; None when nothing ever was."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ LIVE = frozenset({
     "handlers", "handlers_path", "handlers_config_path", "collectors_path", "collectors_config_path", "hostname",
     "hostname_method", "timezone", "past", "ahead", "max_body", "graphs_path", "max_graph_files",
     "allow", "password", "hosts", "max_hosts", "limits", "max_payload", "max_lines", "max_line", "max_names",
-    "user", "deduplicate", "max_rows", "max_columns", "max_result_rows", "timeout",
+    "user", "deduplicate", "keep", "max_rows", "max_columns", "max_result_rows", "timeout",
     "connections", "commands", "max_waiting", "idle", "window", "metrics_collected",
 })  # fmt: skip
 """Settings that a reload puts into effect, or that have none."""
@@ -31,5 +31,7 @@ def fixed_settings(before: Config, after: Config) -> Iterator[str]:
         for name in options_of(type(new)):
             if name not in LIVE and getattr(old, name) != getattr(new, name):
                 yield f"{title} {name}"
+    if before.logs != after.logs:
+        yield "[handler_NAME] and [logger_NAME]"
     if (before.store.cls, dict(before.store.options)) != (after.store.cls, dict(after.store.options)):
         yield f"[handlers] [[{after.store.name}]]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Literal
@@ -16,6 +17,9 @@ TABLES = frozenset({
     "ConnectionEvent", "StreamEvent", "CDNEvent", "MediaSessionEvents", "HlsStreamEvents", "HlsSegmenterEvents",
     "HlsClientEvents", "MixerEvent",
 })  # fmt: skip
+
+KEPT = re.compile(r"(?:(\w+)\s*=\s*)?(\d{1,5})\s*([hdw])", re.ASCII)
+UNITS = {"h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
 class RelsUser(Settings):
@@ -49,6 +53,7 @@ class Rels(Settings):
     deduplicate: Literal["query_id", "digest", "no"] = option(
         "query_id", "know a batch that is sent again by its query_id, by its contents, or not at all"
     )
+    keep: list[str] = option(["30d"], "for how long events are kept; TABLE=7d for single tables")
     window: Seconds = option(Seconds(900), "for how long a batch is known", min=1, max=86400)
     max_body: Bytes = option(Bytes(64 << 20), "refuse larger requests, compressed or not", min=64 << 10, max=1 << 30)
     max_rows: int = option(1_000_000, "rows of an INSERT", min=1, max=100_000_000)
@@ -73,10 +78,11 @@ class Rels(Settings):
             yield "password", f"{self.listen} is open to other machines: give password or password_file"
         if not self.user:
             yield "user", "expected the name of a user"
-        try:
-            self._networks()
-        except ValueError as error:
-            yield "allow", str(error)
+        for key, read in (("allow", self._networks), ("keep", self._kept)):
+            try:
+                read()
+            except ValueError as error:
+                yield key, str(error)
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:
@@ -87,6 +93,22 @@ class Rels(Settings):
             return tuple(ipaddress.ip_network(text) for text in self.allow)
         except ValueError as error:
             raise ValueError(f"expected networks such as 10.0.0.0/8: {error}") from None
+
+    @cached_property
+    def kept(self) -> Mapping[str, float]:
+        """How long events are kept: by table, and under '' all others."""
+        return self._kept()
+
+    def _kept(self) -> dict[str, float]:
+        found = {"": 30 * UNITS["d"]}
+        for text in self.keep:
+            match = KEPT.fullmatch(text.strip())
+            if match is None or not int(match[2]):
+                raise ValueError(f"expected a time such as 30d, or TABLE=7d, got {text[:80]!r}")
+            if match[1] and match[1] not in TABLES:
+                raise ValueError(f"expected a table among {', '.join(sorted(TABLES))}, got {match[1][:80]!r}")
+            found[match[1] or ""] = int(match[2]) * UNITS[match[3]]
+        return found
 
     @cached_property
     def users(self) -> Mapping[str, RelsUser]:

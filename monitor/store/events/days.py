@@ -40,14 +40,13 @@ class Days:
 
     def __init__(self) -> None:
         self.keep: Mapping[str, float] = {}
-        """By table: how long, where it is not as long as the others."""
-        self.keep_others = KEEP
+        """How long events are kept: by table, and under '' all others."""
         self.there: set[Place] = set()
         self.stuck: set[Place] = set()
         """Those that could not be dropped or made yet, since somebody reads."""
 
     def kept(self, table: str) -> float:
-        return self.keep.get(table, self.keep_others)
+        return self.keep.get(table, self.keep.get("", KEEP))
 
     def wanted(self, table: str, time: float, now: float) -> bool:
         """Tell whether events of a time belong into a day of their own."""
