@@ -19,6 +19,8 @@ from monitor.web.calls import Calls
 from monitor.web.collected import Collected
 from monitor.web.compare import ComparePage
 from monitor.web.draw import Drawer
+from monitor.web.events import TAKEN as EVENTS_TAKEN
+from monitor.web.events import Events
 from monitor.web.health import Health
 from monitor.web.host import HostPage
 from monitor.web.index import IndexPage
@@ -58,12 +60,13 @@ TAKEN: Mapping[str, frozenset[str]] = {
     "/api/v1/graphs": frozenset({"host", "collector", "instance"}),
     "/api/v1/instances": frozenset({"host", "collector", "vhost", "sort", "limit"}),
     "/api/v1/query": frozenset({"series", "start", "end", "step", "cf"}),
+    "/api/v1/events/{table}": EVENTS_TAKEN,
     "/api/v1/pause": frozenset({"seconds"}),
     "/api/servers": frozenset({"service"}),
     "/metrics/collected": frozenset({"host", "collector"}),
 }
 """The parameters of pictures and the API: misspelt ones and repeated ones are refused there."""
-MANY = frozenset({"series"})
+MANY = frozenset({"series", "ip", "session", "media_session", "stream", "type", "severity"})
 RIGHTS: Mapping[tuple[str, str], Right] = {
     ("POST", "/api/host-status"): "read",
     ("POST", "/api/v1/pause"): "pause",
@@ -109,6 +112,7 @@ def make_app(services: Services) -> web.Application:
         "/api/v1/latest": api.latest,
         "/api/v1/query": api.query,
         "/api/v1/graphs": api.graphs,
+        "/api/v1/events/{table}": Events(services).events,
         "/api/v1/{collector}/targets": calls.targets,
         "/api/v1/instances": lists.api,
         "/api/v1/pause": pausing.show,
