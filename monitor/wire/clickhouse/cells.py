@@ -128,10 +128,12 @@ def boolean(text: bytes) -> bytes:
 
 
 def dotted(text: bytes) -> bytes:
-    found = DOTTED.fullmatch(text)
+    found = DOTTED.match(text)
     parts = [int(part) for part in found.groups()] if found else [256]
     if max(parts) > 255:
         raise refusal(675, f"Cannot parse IPv4 {shown(text)}")
+    if found and found.end() < len(text):
+        raise unexpected(text, "IPv4")
     return b"%d.%d.%d.%d" % tuple(parts)
 
 
@@ -141,7 +143,10 @@ def address(number: int) -> bytes:
 
 
 def floating(text: bytes, single: bool) -> bytes:
-    if len(text) > LONGEST_FLOAT or not FLOAT.fullmatch(text):
+    found = FLOAT.match(text)
+    if found and found.end() < len(text) and text[found.end()] != 0x2E:
+        raise unexpected(text, "Float32" if single else "Float64")
+    if len(text) > LONGEST_FLOAT or found is None or found.end() < len(text):
         raise refusal(72, f"Cannot read floating point value here: {shown(text)}")
     return number(float(text), single)
 
