@@ -21,7 +21,7 @@ from monitor.config import Config, ConfigError, load, load_server
 from monitor.forecast import forecast
 from monitor.inventory import JobSpec
 from monitor.registry import Registry
-from monitor.sample import sample
+from monitor.sample import sample, write
 
 OK, FAILURE, USAGE, CONFIG = 0, 1, 2, 78
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -76,10 +76,12 @@ def parser() -> argparse.ArgumentParser:
         "check the configuration: print the disk space that it will need and OK, or every error with its file and line",
     )
     add("config", config, "print the configuration in effect, with the origin of every value")
-    add(
-        "sample-config", sample_config, "print a configuration with every option, its help and its default"
-    ).add_argument(
+    sampling = add("sample-config", sample_config, "print a configuration with every option, its help and its default")
+    sampling.add_argument(
         "name", metavar="NAME", nargs="?", default="", help="a collector or a handler; by default everything"
+    )
+    sampling.add_argument(
+        "--all", metavar="DIR", type=Path, help="write collectors/NAME.conf and handlers/NAME.conf of all below DIR"
     )
     collecting = add("collect", collect, "run one collector once and print what it publishes; counters as they stand")
     collecting.add_argument(
@@ -168,7 +170,14 @@ def sample_config(options: argparse.Namespace) -> int:
     except ConfigError:
         registry = Registry()
     try:
-        print(sample(registry, options.name), end="")
+        if options.all is not None:
+            for path, written in write(registry, options.all):
+                print(f"{path}{'' if written else ' is there already and stays as it is'}")
+        else:
+            print(sample(registry, options.name), end="")
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return FAILURE
     except LookupError as error:
         print(error.args[0], file=sys.stderr)
         return FAILURE

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor import diamond, environment, ini, logfiles
-from monitor.ini import Place, Problem, Section
+from monitor.ini import Entry, Place, Problem, Section
 from monitor.log import LogFile
 from monitor.settings import Configs, Logging, Server, Settings
 from monitor.shape import Shape, Value, check, fields_of, typed
@@ -31,6 +31,8 @@ class Logs:
 
     files: Sequence[LogFile] = ()
     levels: Mapping[str, str] = field(default_factory=dict)
+    sections: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict)
+    """As they are written."""
 
 
 def given(files: Sequence[Path] | None) -> Sequence[Path]:
@@ -107,7 +109,13 @@ def flat(
 
 def logs(trees: Sequence[Section], wanted: Logging, problems: list[Problem], odd: list[Problem]) -> Logs:
     """Return what [handler_NAME] and [logger_NAME] say; a file that cannot be written to is odd and no problem."""
-    files, levels = [], {}
+    files, levels, written = list[LogFile](), dict[str, str](), dict[str, dict[str, Entry]]()
+    for tree in trees:
+        for name, section in tree.sections.items():
+            if name.startswith(("handler_", "logger_")) and name != "logger_root":
+                known = logfiles.FILE_FIELDS if name.startswith("handler_") else logfiles.LOGGER_FIELDS
+                found = {key: entry for key, entry in section.entries.items() if key in known}
+                written.setdefault(name, {}).update(found)
     for name in wanted.handlers:
         sections = [tree.sections[f"handler_{name}"] for tree in trees if f"handler_{name}" in tree.sections]
         if not sections:
@@ -135,4 +143,4 @@ def logs(trees: Sequence[Section], wanted: Logging, problems: list[Problem], odd
             part = str(said["qualname"].value) if "qualname" in said else name.removeprefix("logger_")
             if "level" in said:
                 levels[logfiles.part(part)] = str(said["level"].value)
-    return Logs(files, levels)
+    return Logs(files, levels, written)

@@ -81,6 +81,7 @@ class Config:
     push: Push
     kurado: Kurado
     rels: Rels
+    configs: Configs
     logging: Logging
     logs: Logs
     handlers: list[HandlerSpec]
@@ -187,12 +188,12 @@ class _Loader:
         own, own_path = self._own_name(server)
         handlers = self._handlers(server, unserved)
         inventory = self._inventory(server, own, own_path, unserved)
-        self.settings(Configs, "configs")
         logging = self.settings(Logging, "logger_root")
         logs = conffiles.logs((self.root, self.env), logging, self.problems, self.odd)
         config = Config(
             self.files, self.registry, server, auth, {name: user for name, (_, user) in users.items()}, retention,
-            classes, Retention([spec.kept for spec in classes]), push, kurado, rels, logging, logs,
+            classes, Retention([spec.kept for spec in classes]), push, kurado, rels,
+            self.settings(Configs, "configs"), logging, logs,
             [spec for spec in handlers if not issubclass(spec.cls, Store)],
             next(spec for spec in handlers if issubclass(spec.cls, Store)), inventory,
             {name: role for name, (_, role) in self.each(Role, "roles").items()},

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from monitor.config import Config
-from monitor.ini import Place
+from monitor.ini import Place, quote
 from monitor.inventory import JobSpec
 from monitor.options import MISSING, Field, masked, options_of
 from monitor.settings import Settings
@@ -17,7 +17,13 @@ from monitor.values import MASK, render
 def lines(config: Config) -> Iterator[str]:
     """Yield the lines of an INI file; of a watched host those options that are not their defaults."""
     yield from _settings("[server]", config.server)
-    yield from ("", "[logger_root]", *_options(config.logging), "", "[handlers]")
+    yield from ("", "[configs]", *_options(config.configs))
+    yield from ("", "[logger_root]", *_options(config.logging))
+    for name, section in config.logs.sections.items():
+        yield from ("", f"[{_name(name)}]")
+        for key, entry in section.items():
+            yield f"{key} = {quote(entry.text) if entry.literal else entry.text}  # {entry.place}"
+    yield from ("", "[handlers]")
     for handler in (config.store, *config.handlers):
         yield from ("", f"[[{handler.name}]]", *_plugin(options_of(handler.cls), handler.options, handler.places))
     yield from ("", "[collectors]")

@@ -31,7 +31,7 @@ def fixed_settings(before: Config, after: Config) -> Iterator[str]:
         for name in options_of(type(new)):
             if name not in LIVE and getattr(old, name) != getattr(new, name):
                 yield f"{title} {name}"
-    if before.logs != after.logs:
+    if (before.logs.files, before.logs.levels) != (after.logs.files, after.logs.levels):
         yield "[handler_NAME] and [logger_NAME]"
     if (before.store.cls, dict(before.store.options)) != (after.store.cls, dict(after.store.options)):
         yield f"[handlers] [[{after.store.name}]]"

@@ -5,13 +5,27 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 from monitor.collector import Collector
 from monitor.handler import Handler, Store
 from monitor.options import MISSING, Field, options_of
 from monitor.registry import Registry
 from monitor.rels import Rels, RelsUser
-from monitor.settings import Auth, Host, Hosts, Kurado, Logging, Push, RetentionSettings, Role, Server, User
+from monitor.settings import (
+    Auth,
+    Common,
+    Configs,
+    Host,
+    Hosts,
+    Kurado,
+    Logging,
+    Push,
+    RetentionSettings,
+    Role,
+    Server,
+    User,
+)
 from monitor.shape import fields_of, suggestion
 from monitor.tiers import PRESETS, written
 from monitor.values import describe, render
@@ -25,8 +39,30 @@ def sample(registry: Registry, name: str = "") -> str:
     if cls is None:
         names = known(registry)
         raise LookupError(f"no collector or handler {name!r}{suggestion(name, names)} There are: {', '.join(names)}")
-    section = "collectors" if issubclass(cls, Collector) else "handlers"
-    return "\n".join([f"[{section}]", *_plugin(cls)]) + "\n"
+    return "\n".join([f"[{_section(cls)}]", *_plugin(cls), *_general(cls)]) + "\n"
+
+
+def write(registry: Registry, directory: Path) -> Iterator[tuple[Path, bool]]:
+    """Write a flat NAME.conf of every collector and handler, for collectors_config_path and handlers_config_path.
+
+    Yield each file, and whether it was written: one that is there already stays as it is. OSError when it cannot be.
+    """
+    plugins: list[type[Collector] | type[Handler]] = [*registry.collectors.values(), *registry.handlers.values()]
+    for cls in plugins:
+        path = directory / _section(cls) / f"{cls.__name__}.conf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [line for line in (*_plugin(cls), *_general(cls)) if not line.startswith("[")]
+        try:
+            with path.open("x") as file:
+                file.write("\n".join(lines) + "\n")
+        except FileExistsError:
+            yield path, False
+        else:
+            yield path, True
+
+
+def _section(cls: type[Collector] | type[Handler]) -> str:
+    return "collectors" if issubclass(cls, Collector) else "handlers"
 
 
 def known(registry: Registry) -> list[str]:
@@ -36,7 +72,11 @@ def known(registry: Registry) -> list[str]:
 def _whole(registry: Registry) -> Iterator[str]:
     yield "# Every option with its default; take the # away to set it."
     yield from ("", "[server]", *_options(fields_of(Server)))
+    yield from ("", "[configs]", *_options(fields_of(Configs)))
     yield from ("", "[logger_root]", *_options(fields_of(Logging)))
+    yield "# a file of the log: handlers = rotated_file above, and"
+    yield from ("#[handler_rotated_file]", "#class = handlers.TimedRotatingFileHandler")
+    yield "#args = ('/var/log/monitor/monitor.log', 'midnight', 1, 7)"
     yield from ("", "[handlers]", "# for all handlers", "[[default]]", *_options(options_of(Handler)))
     for handler in registry.handlers.values():
         yield from ("", *_plugin(handler))
@@ -92,6 +132,14 @@ def _plugin(cls: type[Collector] | type[Handler]) -> Iterator[str]:
     yield from _options({name: field for name, field in fields_of(cls).items() if name not in general})
     if issubclass(cls, Collector):
         yield from _options({"enabled": fields_of(cls)["enabled"]}, local=cls.local and not cls.needs_enabling)
+
+
+def _general(cls: type[Collector] | type[Handler]) -> Iterator[str]:
+    """Yield the options that all have, which stand in [[default]] too."""
+    own = fields_of(cls)
+    shared = fields_of(Collector, Common) if issubclass(cls, Collector) else fields_of(Handler)
+    yield f"# those of every {'collector' if issubclass(cls, Collector) else 'handler'}:"
+    yield from _options({name: own.get(name, field) for name, field in shared.items() if name != "enabled"})
 
 
 def _options(fields: dict[str, Field], *, local: bool = False) -> Iterator[str]:
