@@ -356,16 +356,26 @@ class Store(Server):
         self.home = Path(tempfile.mkdtemp(prefix="postgres-"))
         self.home.chmod(0o755)
         self.server = PostgresServer(self.home)
+        self.migrated = False
 
     async def begin(self) -> None:
         await self.up()
+        if not self.migrated:
+            await self._sql("CREATE DATABASE migrated")
+            one = PostgreSQLHandler("S", DiamondNaming(), database=self.server.url("migrated"), data_dir=self.directory)
+            await one.check_schema()
+            await one.close()
+            self.migrated = True
         name = f"t{time.monotonic_ns()}"
-        connection = await asyncpg.connect(self.server.url())
-        await connection.execute(f"CREATE DATABASE {name}")
-        await connection.close()
+        await self._sql(f"CREATE DATABASE {name} TEMPLATE migrated")
         self.url = self.server.url(name)
         options = {"database": self.url, "data_dir": self.directory, "start_wait": 1.0}
         self.ways = [Way("postgresql", PostgreSQLHandler, options, self._rows, old)]
+
+    async def _sql(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.server.url())
+        await connection.execute(statement)
+        await connection.close()
 
     async def up(self) -> None:
         if self.server.process is None:
