@@ -34,6 +34,8 @@ def read(body: bytes, columns: Sequence[Column], at: int = 0) -> Pieces:
         if lines and not lines[-1]:
             del lines[-1]
         rows = [line.split(b",") for line in lines]
+        if b" " in body[at:end] or b"\t" in body[at:end]:
+            rows = [[cell.strip(b" \t") for cell in row] for row in rows]
         if rows and set(map(len, rows)) == {width}:
             columns_of_cells = list(zip(*rows, strict=True))
             made = []
@@ -131,7 +133,6 @@ def converter(type: Type) -> Callable[[bytes], bytes]:
     unsigned = type.kind == "integer" and not type.signed
 
     def convert(text: bytes) -> bytes:
-        text = text.strip(b" \t")
         if not text or text == NULL:
             return default
         if unsigned and text[:1] == b"-":

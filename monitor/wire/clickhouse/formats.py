@@ -1,7 +1,9 @@
-"""The formats in which rows come: what each name stands for.
+"""The formats in which rows come and go: what each name stands for.
 
-    read(format, body, columns)  ->  Rows
-    reading(…)                       the same in slices: `yield` where others may work
+    read(format, body, columns)   ->  Rows
+    reading(…)                        the same in slices: `yield` where others may work
+    write(format, columns, rows)  ->  bytes
+    writing(…)                        the same in pieces
 
 Every reader raises ClickHouseError with the code that ClickHouse has for what is wrong.
 """
@@ -16,6 +18,9 @@ from monitor.wire.clickhouse.names import Names
 from monitor.wire.clickhouse.rows import Piece, Rows, fold
 from monitor.wire.clickhouse.tables import EXTRA
 from monitor.wire.clickhouse.types import Column
+from monitor.wire.clickhouse.writers import write, writing
+
+__all__ = ["read", "reading", "write", "writing"]
 
 Given = Generator[Piece, None, Sequence[Column]]
 """Pieces of rows; at last, the columns that they are of."""

@@ -112,7 +112,12 @@ def converter(type: Type) -> Convert:
         if quoted:
             if not text and type.kind == "integer":
                 raise refusal(32, f"Attempt to read after eof: Cannot parse {type.name} from String")
-            return plain(text)
+            try:
+                return plain(text)
+            except ClickHouseError as error:
+                if type.kind != "integer":
+                    raise
+                raise refusal(6, f"Cannot parse string {shown(text)} as {type.name}") from error
         word = text.lower()
         if word in (b"null", b"default"):
             return default
