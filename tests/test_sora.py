@@ -290,7 +290,8 @@ async def test_no_connections_are_no_failure(body: bytes, sora: Sora, client: Ht
     found = await read(collector(client, sora, metricsets=["connections"]))
     assert set(found) == {""}
     assert found[""].values == {
-        "connections": 0, "connections_left_out": 0, "channels": 0, "received_bytes": 0, "sent_bytes": 0, "received_packets": 0, "sent_packets": 0,
+        "connections": 0, "connections_left_out": 0, "channels": 0, 
+        "received_bytes": 0, "sent_bytes": 0, "received_packets": 0, "sent_packets": 0,
     }  # fmt: skip
 
 
@@ -404,9 +405,7 @@ async def test_graphs_of_channels_and_connections_draw_every_year(year: str, cli
 )
 async def test_a_list_in_pieces_is_what_it_is_as_a_whole(found: list[Any], indent: int | None, escaped: bool) -> None:
     made: list[Any] = []
-    await pieces.each(
-        json.dumps(found, indent=indent, ensure_ascii=escaped).encode(), "a list", lambda one, _: made.append(one)
-    )
+    await pieces.each(json.dumps(found, indent=indent, ensure_ascii=escaped).encode(), "a list", made.append)
     assert made == [one for one in found if one is not None]
 
 
@@ -425,7 +424,7 @@ async def test_a_list_in_pieces_is_what_it_is_as_a_whole(found: list[Any], inden
 )
 async def test_a_list_that_is_spoilt_is_refused(spoil: Callable[[bytes], bytes]) -> None:
     with pytest.raises(CollectError, match=r"^expected a list"):
-        await pieces.each(spoil((CASES / "2025" / ALL).read_bytes().strip()), "a list", lambda one, json: None)
+        await pieces.each(spoil((CASES / "2025" / ALL).read_bytes().strip()), "a list", lambda one: None)
 
 
 async def test_a_poll_that_fails_midway_is_forgotten(client: HttpClient, sora: Sora) -> None:

@@ -11,24 +11,25 @@ from collectors._sora.walk import LISTS, statistics
 
 TABLE = "documents/sora."
 """With the metricset's name it is the table of its records."""
-DIGITS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(128)) + bytes(128)
-LONG = b"0" * 19
-"""A number of so many digits may not fit into 64 bits."""
 MOST = 1 << 63
 
 
-def connection(tree: Mapping[str, Any], piece: bytes) -> bytes:
-    """Return the document of a connection, of which `piece` is the JSON: that and `channel_client_id`."""
+def connection(tree: Mapping[str, Any]) -> bytes:
+    """Return the document of a connection: all that is told of it, and `channel_client_id`."""
     ids = [found if isinstance(found := tree.get(name), str) else "" for name in ("channel_id", "client_id")]
-    added = orjson.dumps("/".join(ids))
-    if not tree or b"\n" in piece or b"\r" in piece or "channel_client_id" in tree or LONG in piece.translate(DIGITS):
-        return orjson.dumps(_fitting({**tree, "channel_client_id": "/".join(ids)}))
-    return b'%b,"channel_client_id":%b}' % (piece[:-1], added)
+    return _dumped({**tree, "channel_client_id": "/".join(ids)})
 
 
 def stats(tree: Mapping[str, Any]) -> bytes:
     """Return the document of an object, with the statistics of the lists below erlang_vm beside them."""
-    return orjson.dumps(_fitting(_enriched(tree, "")))
+    return _dumped(_enriched(tree, ""))
+
+
+def _dumped(tree: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(tree, option=orjson.OPT_STRICT_INTEGER)
+    except TypeError:  # a number of more than 53 bits
+        return orjson.dumps(_fitting(tree))
 
 
 def _fitting(value: Any) -> Any:

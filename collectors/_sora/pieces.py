@@ -46,18 +46,18 @@ def mapping(data: bytes, what: str) -> dict[str, Any]:
     return found
 
 
-async def each(data: bytes, what: str, take: Callable[[dict[str, Any], bytes], None]) -> None:
-    """Call `take` with each object of the list that an answer is, and its JSON. Nulls, also in its place, are none."""
+async def each(data: bytes, what: str, take: Callable[[dict[str, Any]], None]) -> None:
+    """Call `take` with each object of the list that an answer is; nulls in it, or in its place, are none."""
     data = data.removeprefix(BOM)
     if data[:64].strip() == b"null":
         return
     turn = Turn()
-    for found, json in _elements(data, what):
-        take(found, json)
+    for found in _elements(data, what):
+        take(found)
         await turn.pause()
 
 
-def _elements(data: bytes, what: str) -> Iterator[tuple[dict[str, Any], bytes]]:
+def _elements(data: bytes, what: str) -> Iterator[dict[str, Any]]:
     at = len(data) - len(data.lstrip()) if data[:1].isspace() else 0
     if data[at : at + 1] != b"[":
         raise CollectError(f"expected {what}, got {_shown(data)}")
@@ -67,9 +67,8 @@ def _elements(data: bytes, what: str) -> Iterator[tuple[dict[str, Any], bytes]]:
             at = gap.end()
         if data[at : at + 1] != b"{":
             break
-        end, found = _element(data, at, what)
-        yield found, data[at:end]
-        at = end
+        at, found = _element(data, at, what)
+        yield found
     if data[at : at + 1] != b"]" or data[at + 1 : at + 64].strip():
         raise CollectError(f"expected {what} to its end, got {_shown(data[at:]) if at < len(data) else 'only a part'}")
 

@@ -48,7 +48,7 @@ async def license(body: bytes, names: Names) -> Said:
 
 async def cluster(body: bytes, names: Names) -> Said:
     nodes: list[dict[str, Any]] = []
-    await each(body, "a list of the cluster's nodes", lambda node, _: nodes.append(node))
+    await each(body, "a list of the cluster's nodes", nodes.append)
     connected = sum(node.get("connected") is True for node in nodes)
     told = walk({"cluster_nodes": len(nodes), "cluster_nodes_connected": connected}, names)
     for node in nodes:
@@ -62,10 +62,10 @@ async def connections(body: bytes, known: Connections, wanted: bool) -> Said:
     poll = known.poll()
     lines: list[bytes] = []
 
-    def take(tree: dict[str, Any], piece: bytes) -> None:
+    def take(tree: dict[str, Any]) -> None:
         poll.take(tree)
         if wanted:
-            lines.append(documents.connection(tree, piece))
+            lines.append(documents.connection(tree))
 
     await each(body, "a list of connections", take)
     known.keep(poll)

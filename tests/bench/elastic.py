@@ -3,7 +3,8 @@
     python tests/bench/elastic.py
 
 The stand-in runs in a process of its own and only counts lines. Naive is a dict per document and json.dumps of it,
-without sending or compressing.
+without sending or compressing. Batches are numbers that become documents here; ready documents are those that Sora's
+collector hands on as they came.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import uvloop
@@ -30,11 +33,13 @@ from blocks import DiamondNaming
 
 from handlers.elasticsearch import ElasticsearchHandler
 from handlers.logstash import LogstashHandler
-from monitor.batch import SIGNED, Block, Cursor, Kind, Layout, Source
+from monitor.batch import SIGNED, Block, Cursor, Entry, Kind, Layout, Records, Source
 from monitor.handler import Handler
-from monitor.wire.document import SORA, DocumentEncoder, Places
+from monitor.wire.document import DocumentEncoder, Places
+from monitor.wire.envelope import TABLE
 
 DOCUMENTS, VALUES, ROUNDS = 2000, 255, 9
+PLACES = ["sora/*/*=sora.connections"]
 
 
 def block(stamp: float) -> Block:
@@ -49,6 +54,17 @@ def block(stamp: float) -> Block:
     at = np.full(DOCUMENTS, stamp)
     tags = np.full(words.shape, SIGNED, dtype=np.uint8)
     return Block(layout, sources, at, at - 5, np.full(DOCUMENTS, 5.0), words / 5, words.astype(np.uint64), tags, meta)
+
+
+def ready(at: float) -> Records:
+    """Return the same as Sora's collector hands it on: documents that are ready."""
+    one = block(at)
+    lines = []
+    for row in range(len(one)):
+        values = dict(zip(one.layout.names, one.exact(row), strict=True))
+        lines.append(json.dumps({**one.meta[row], **values}, separators=(",", ":")).encode())
+    head = {"rtt": 1200, "host": "127.0.0.1:3000"}
+    return Records(f"{TABLE}sora.connections", Source("sora1", "sora"), at, len(lines), b"\n".join(lines), head)
 
 
 def naive(one: Block) -> int:
@@ -106,15 +122,15 @@ class Turns:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-async def run(handler: Handler) -> tuple[float, float, float, float, float]:
+async def run(handler: Any, made: Callable[[float], Entry]) -> tuple[float, float, float, float, float]:
     """Return the median CPU and wall ms of a write, p99 and longest of the loop's turns, and what memory grew by."""
     await handler.open()
     stamp = time.time() // 60 * 60
     took, wall = [], []
-    await handler.write([block(stamp)], Cursor(1, 1))
+    await handler.write([made(stamp)], Cursor(1, 1))
     before = resident()
     for turn in range(ROUNDS):
-        one = block(stamp + 5 * (turn + 1))
+        one = made(stamp + 5 * (turn + 1))
         begin, at = cpu(), time.perf_counter()
         refused = await handler.write([one], Cursor(1, 1))
         took.append(cpu() - begin)
@@ -123,7 +139,7 @@ async def run(handler: Handler) -> tuple[float, float, float, float, float]:
     grew = resident() - before
     turns: list[float] = []
     for turn in range(ROUNDS):
-        one = block(stamp + 5 * (ROUNDS + turn + 1))
+        one = made(stamp + 5 * (ROUNDS + turn + 1))
         gc.collect()
         gc.freeze()
         watch = Turns()
@@ -140,7 +156,7 @@ def main() -> None:
     # as the application sets it
     sys.setswitchinterval(0.0005)
     one = block(time.time() // 60 * 60)
-    encoder = DocumentEncoder(places=Places(SORA))
+    encoder = DocumentEncoder(places=Places(PLACES))
     figures: dict[str, list[float]] = {"ours": [], "naive": []}
     longest = 0.0
     for _ in range(ROUNDS):
@@ -160,13 +176,15 @@ def main() -> None:
     url = f"http://127.0.0.1:{port}"
     wait_for(lambda: uvloop.run(reachable(port)), 20, 0.05)
     print("| way | CPU ms | wall ms | turn's p99 ms CPU | longest | memory grew MB |\n|---|---|---|---|---|---|")
-    ways: dict[str, Handler] = {
-        "_bulk, gzip": ElasticsearchHandler("e", DiamondNaming(), urls=[url]),
-        "_bulk": ElasticsearchHandler("e", DiamondNaming(), urls=[url], gzip=False),
-        "Logstash, http": LogstashHandler("l", DiamondNaming(), hosts=[url]),
-    }
-    for title, handler in ways.items():
-        print(f"| {title} | " + " | ".join(f"{figure:.1f}" for figure in uvloop.run(run(handler))) + " |")
+    for title, made in (("batches", block), ("ready documents", ready)):
+        ways: dict[str, Handler] = {
+            "_bulk, gzip": ElasticsearchHandler("e", DiamondNaming(), urls=[url], metricsets=PLACES),
+            "_bulk": ElasticsearchHandler("e", DiamondNaming(), urls=[url], gzip=False, metricsets=PLACES),
+            "Logstash, http": LogstashHandler("l", DiamondNaming(), hosts=[url], metricsets=PLACES),
+        }
+        for way, handler in ways.items():
+            figures = " | ".join(f"{figure:.1f}" for figure in uvloop.run(run(handler, made)))
+            print(f"| {title}: {way} | {figures} |")
     server.terminate()
     server.join()
 

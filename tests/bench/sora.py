@@ -1,6 +1,6 @@
 """Collect Sora with 2,000 connections of 255 numbers each: CPU, the longest wait of the loop, memory afterwards.
 
-    python tests/bench/sora.py [--connections 2000] [--channels 200] [--rounds 10] [--profile]
+    python tests/bench/sora.py [--connections 2000] [--channels 200] [--rounds 10] [--documents] [--profile]
 
 The answers come over HTTP from another process. The same body read with one json.loads and a loop over all of its
 numbers, as a plain exporter would, is measured beside it; so is a loop that waits for nothing at all.
@@ -31,6 +31,7 @@ from sora_server import OPERATIONS, Sora, grown
 from collectors.sora import SoraCollector
 from monitor.collector import Target
 from monitor.http import HttpClient
+from monitor.wire.envelope import TABLE, Envelope
 
 KEYS = 255
 
@@ -101,21 +102,27 @@ async def waited(work: Any) -> float:
     return await waiting
 
 
-async def measure(port: int, rounds: int) -> None:
+async def measure(port: int, rounds: int, *, documents: bool) -> None:
     client = HttpClient()
     await client.open()
     http = client.bound(timeout=20, max_size=64 << 20)
     one = SoraCollector(Target("sora1", "127.0.0.1", "sora1"), http, url=f"127.0.0.1:{port}", timeout=20.0)
+    one.recording = (TABLE,) if documents else ()
+    envelope = Envelope()
     batches = await one.run(0)
-    before, times, published = resident(), [], 0
+    before, times, published, made = resident(), [], 0, 0
     for _ in range(rounds):
         began = time.process_time()
         batches = await one.run(0)
+        for records in one.recorded():
+            for some in envelope.documents(records):
+                made += len(some)
+                await asyncio.sleep(0)
         times.append(time.process_time() - began)
         published += len(batches)
     print(
         f"CPU of a collection: {statistics.median(times) * 1e3:.0f} ms median, {min(times) * 1e3:.0f} least,"
-        f" {max(times) * 1e3:.0f} most; {published / rounds:.0f} sources"
+        f" {max(times) * 1e3:.0f} most; {published / rounds:.0f} sources, {made / rounds:.0f} documents"
     )
     waits = [await waited(one.run(0)) for _ in range(rounds)]
     idle = [await waited(asyncio.sleep(max(times))) for _ in range(rounds)]
@@ -141,6 +148,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=2000)
     parser.add_argument("--channels", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--documents", action="store_true", help="make the documents for Elasticsearch, too")
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     answers = bodies(given.connections, given.channels)
@@ -159,10 +167,10 @@ def main() -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if given.profile:
                 with cProfile.Profile() as profile:
-                    runner.run(measure(port, given.rounds))
+                    runner.run(measure(port, given.rounds, documents=given.documents))
                 profile.print_stats("tottime")
             else:
-                runner.run(measure(port, given.rounds))
+                runner.run(measure(port, given.rounds, documents=given.documents))
     finally:
         server.terminate()
         server.join()
