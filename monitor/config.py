@@ -14,6 +14,7 @@ from monitor import conffiles, diamond, environment, graphfiles, ini, servers_in
 from monitor.collector import Collector
 from monitor.conffiles import Logs
 from monitor.graphfiles import GraphFiles
+from monitor.graphite import Graphite
 from monitor.handler import Handler, Store
 from monitor.hostname import hostname
 from monitor.ini import Place, Problem, Section
@@ -81,6 +82,7 @@ class Config:
     push: Push
     kurado: Kurado
     rels: Rels
+    graphite: Graphite
     configs: Configs
     logging: Logging
     logs: Logs
@@ -183,8 +185,10 @@ class _Loader:
         kurado = self.settings(Kurado, "receivers", "kurado")
         rels = self.settings(Rels, "receivers", "rels")
         rels.others = {name: user for name, (_, user) in self.each(RelsUser, "receivers", "rels", "users").items()}
+        graphite = self.settings(Graphite, "receivers", "graphite")
         self._check_past("push", push, classes)
         self._check_past("kurado", kurado, classes)
+        self._check_past("graphite", graphite, classes)
         own, own_path = self._own_name(server)
         handlers = self._handlers(server, unserved)
         inventory = self._inventory(server, own, own_path, unserved)
@@ -192,7 +196,7 @@ class _Loader:
         logs = conffiles.logs((self.root, self.env), logging, self.problems, self.odd)
         config = Config(
             self.files, self.registry, server, auth, {name: user for name, (_, user) in users.items()}, retention,
-            classes, Retention([spec.kept for spec in classes]), push, kurado, rels,
+            classes, Retention([spec.kept for spec in classes]), push, kurado, rels, graphite,
             self.settings(Configs, "configs"), logging, logs,
             [spec for spec in handlers if not issubclass(spec.cls, Store)],
             next(spec for spec in handlers if issubclass(spec.cls, Store)), inventory,
@@ -272,7 +276,7 @@ class _Loader:
         below = {name: own for name, (_, own) in self.each(RetentionSettings, "retention").items()}
         return resolve(self._sections("retention"), retention, below, self.problems, self.odd)
 
-    def _check_past(self, name: str, push: Push | Kurado, classes: Sequence[ClassSpec]) -> None:
+    def _check_past(self, name: str, push: Push | Kurado | Graphite, classes: Sequence[ClassSpec]) -> None:
         shortest = min(classes, key=lambda spec: spec.kept.collected).settings
         if push.past > shortest.collected:
             place = self._place("past", "receivers", name)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from monitor.collector import Collector
+from monitor.graphite import Graphite
 from monitor.handler import Handler, Store
 from monitor.options import MISSING, Field, options_of
 from monitor.registry import Registry
@@ -88,6 +89,7 @@ def _whole(registry: Registry) -> Iterator[str]:
     yield from ("", "[hosts]", *_options(fields_of(Hosts)), "#[[10.0.0.1]]", *_options(fields_of(Host)))
     yield from ("", "[receivers]", "[[push]]", *_options(fields_of(Push)))
     yield from ("", "[[kurado]]", *_options(fields_of(Kurado)))
+    yield from ("", "[[graphite]]", *_options(fields_of(Graphite)))
     yield from ("", "[[rels]]", *_options(fields_of(Rels)), "[[[users]]]", "#[[[[shop]]]]")
     yield from _options(fields_of(RelsUser))
     yield from ("", "[retention]", *_retention())

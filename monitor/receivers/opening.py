@@ -11,6 +11,8 @@ from monitor.config import Config
 from monitor.handler import Store
 from monitor.liveness import Liveness
 from monitor.pipeline import Pipeline
+from monitor.receivers.graphite import GraphiteReceiver
+from monitor.receivers.graphite_intake import GraphiteIntake
 from monitor.receivers.kurado import KuradoReceiver
 from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.receivers.kurado_redis import KuradoRedis
@@ -42,11 +44,17 @@ class Receivers:
         self._parts = parts
         config = parts.config
         self._kurado_port = _take(stack, config.kurado.listen, "kurado")
+        self._graphite_ports = (
+            _take(stack, config.graphite.listen, "graphite"),
+            _take(stack, config.graphite.udp, "graphite", "udp", datagrams=True),
+            _take(stack, config.graphite.pickle, "graphite", "pickle"),
+        )
         self._rels_port = _take(stack, config.rels.listen, "rels")
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Receive; `stack` closes the receivers, the last one first."""
         await self._open_kurado(stack)
+        await self._open_graphite(stack)
         await self._open_rels(stack)
 
     async def _open_kurado(self, stack: AsyncExitStack) -> None:
@@ -64,6 +72,16 @@ class Receivers:
             stack.push_async_callback(drain.close)
             drain.start()
         stack.push_async_callback(self.kurado.close, GRACE)
+
+    async def _open_graphite(self, stack: AsyncExitStack) -> None:
+        """Receive what is sent to a carbon-cache."""
+        parts = self._parts
+        self.graphite = GraphiteIntake(parts.pipeline.accept, lambda: parts.config.graphite)
+        stack.push_async_callback(self.graphite.close, GRACE)
+        if any(self._graphite_ports):
+            receiver = GraphiteReceiver(self.graphite, lambda: parts.config.graphite)
+            stack.push_async_callback(receiver.close)
+            await receiver.start(*self._graphite_ports)
 
     async def _open_rels(self, stack: AsyncExitStack) -> None:
         """Receive the events of WCS servers."""
