@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import pickle
-import signal
 import struct
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from appliance import Appliance, appliance, free_port, wait_for
 from blocks import DiamondNaming, block
 from servers_carbon import Carbon, carbon, minute
 from servers_tls import Relay, certificate
@@ -208,33 +206,3 @@ step = 60
     names = {"keys", "max_backlog_multiplier", "trim_backlog_multiplier", "propagate", "flow_info", "scope_id",
              "server_error_interval"}  # fmt: skip
     assert {part.split(" (")[0] for part in warning.partition("here: ")[2].split(", ")} == names
-
-
-def test_a_target_that_is_added_and_one_that_is_down_disturb_no_other(tmp_path: Path) -> None:
-    def configured(*hosts: str) -> str:
-        return (
-            "handlers = MultiGraphiteHandler, ArchiveHandler\n[handlers]\n[[MultiGraphiteHandler]]\n"
-            f"host = {', '.join(hosts)}\nflush_interval = 0\n[[ArchiveHandler]]\n"
-            f"log_file = {tmp_path}/archive.log\nflush_interval = 0\n"
-        )
-
-    def told(one: Appliance, what: str) -> dict[str, float]:
-        name = f'monitor_outlet_{what}{{handler="'
-        lines = [line for line in one.get("/metrics")[1].decode().splitlines() if line.startswith(name)]
-        return {line[len(name) :].partition('"')[0]: float(line.split()[-1]) for line in lines}
-
-    with carbon(tmp_path / "carbon") as cache:
-        there, down = f"127.0.0.1:{cache.port}", f"127.0.0.1:{free_port()}"
-        with appliance(tmp_path / "one", configured(there)) as one:
-            one.configure(configured(there, down))
-            assert one.process is not None
-            one.process.send_signal(signal.SIGHUP)
-            wait_for(lambda: "event=reloaded" in one.log.read_text(), pause=0.02)
-            batch = {"host": "h", "collector": "c", "time": minute(1), "values": {"x": 7}}
-            assert one.push([batch])["accepted"] == 1
-            wait_for(lambda: cache.held("servers.h.c.x") or cache.points("servers.h.c.x", minute(2), minute(0)))
-            wait_for(lambda: "servers.h.c.x 7 " in (tmp_path / "archive.log").read_text())
-            up = {f"MultiGraphiteHandler {there}": 0.0, "ArchiveHandler": 0.0, "PostgreSQLHandler": 0.0}
-            assert told(one, "failing") == up | {f"MultiGraphiteHandler {down}": 1.0}
-            assert told(one, "lag_batches")[f"MultiGraphiteHandler {down}"] >= 1
-            assert told(one, "lost_batches_total") == up | {f"MultiGraphiteHandler {down}": 0.0}
