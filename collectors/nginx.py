@@ -5,13 +5,17 @@
         location /nginx_status { stub_status; allow 127.0.0.1; deny all; }
     }
 
-Names and options are those of Diamond's NginxCollector.
+The status page of NGINX Plus (ngx_http_status_module, JSON) is read as well. Names and options are those of Diamond's
+NginxCollector.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 
+from collectors._nginxplus import Plus
+from collectors._nginxplus import parse as parse_plus
 from monitor.collector import CollectError, Collector, Counter, Gauge, Graph, Line, Stack, option
 
 STUB_STATUS = re.compile(
@@ -30,7 +34,7 @@ def parse(page: str) -> dict[str, int]:
     return {name: int(text) for name, text in found.groupdict().items()}
 
 
-class NginxCollector(Collector):
+class NginxCollector(Collector, Plus):
     path = "nginx"
     plugin_arguments = {"req_port": "80", "req_path": "/nginx_status", "req_host_header": ""}
 
@@ -68,13 +72,18 @@ class NginxCollector(Collector):
             unit="connections/s",
         ),
         Graph("reuse", "Requests per connection", Line(per_connection, "requests", "6a3d9a"), unit="requests"),
+        *Plus.plus_graphs,
     )
 
     async def collect(self) -> None:
         host = self.req_host or ("localhost" if self.host.local else self.host.address)
         url = f"{'https' if self.req_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{self.req_port}"
         headers = {"Host": self.req_host_header} if self.req_host_header else None
-        page = parse(await self.http.text(url + self.req_path, headers=headers))
+        text = await self.http.text(url + self.req_path, headers=headers)
+        if text.lstrip()[:1] == "{":
+            await self._publish_plus(text)
+            return
+        page = parse(text)
         self.publish(self.active, page["active"])
         self.publish(self.reading, page["reading"])
         self.publish(self.writing, page["writing"])
@@ -83,3 +92,9 @@ class NginxCollector(Collector):
         self.publish(self.handled, page["handled"])
         self.publish(self.requests, page["requests"])
         self.publish(self.per_connection, page["requests"] / page["handled"] if page["handled"] else None)
+
+    async def _publish_plus(self, text: str) -> None:
+        for count, (metric, value) in enumerate(parse_plus(text)):
+            self.publish(metric, value)
+            if count % 500 == 499:
+                await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Context switches and processes of this machine, from /proc/stat; names are those of Diamond's ProcessStatCollector."""
+"""Context switches and processes of this machine, from /proc/stat; named as by Diamond's ProcessStatCollector."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from monitor.graph.model import Graph
 from monitor.options import options_of
 from monitor.registry import Registry
 from monitor.runner import describe
+from tests.diamond_cases import FOLDER_OPTIONS, NEEDS, STANDING_IN
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASSES = {cls.path: cls for cls in Registry().collectors.values() if cls.__module__.startswith("collectors.")}
@@ -76,11 +77,14 @@ class DiskSpace(collectors.diskspace.DiskSpaceCollector):
 
 
 def made(folder: Path) -> Collector:
-    cls = {"iostat": DiskUsage, "diskspace": DiskSpace}.get(folder.parent.name, CLASSES[folder.parent.name])
+    standing_in = {"iostat": DiskUsage, "diskspace": DiskSpace, **STANDING_IN}
+    cls = standing_in.get(folder.parent.name, CLASSES[folder.parent.name])
     file = folder / "options.json"
     options = json.loads(file.read_text()) if file.exists() else {}
     if cls is DiskSpace:
         options["root"] = folder
+    for name in FOLDER_OPTIONS.get(folder.parent.name, ()):
+        options[name] = folder / FOLDER_OPTIONS[folder.parent.name][name]
     return cls(Target("web1", "192.0.2.1", "web1"), Page(folder), **options)  # type: ignore[arg-type]
 
 
@@ -267,10 +271,10 @@ for name in NAMES:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("path", [path for path, cls in CLASSES.items() if cls.local])
+@pytest.mark.parametrize("path", [path for path, cls in CLASSES.items() if cls.local and path not in FOLDER_OPTIONS])
 async def test_a_local_collector_reads_this_machine(path: str, tmp_path: Path) -> None:
     cls = CLASSES[path]
-    one = cls(Target("own", "127.0.0.1", "own", local=True), None)  # type: ignore[arg-type]
+    one = cls(Target("own", "127.0.0.1", "own", local=True), None, **NEEDS.get(path, {}))  # type: ignore[arg-type]
     for _ in range(2):
         (batch,) = await one.run(0)
     undeclared = [name for name in batch.values if declared(cls, name) is None]
