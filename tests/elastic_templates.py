@@ -95,6 +95,15 @@ def check_field(name: str, one: Json) -> None:
         check_field(f"{name}.{below}", inner)
 
 
+def check_stream(body: Json) -> None:
+    """A data stream's time may be nothing but a date that is right."""
+    inner = body.get("template", {})
+    lenient = flat(inner.get("settings", {})).get("index.mapping.ignore_malformed") == "true"
+    time = inner.get("mappings", {}).get("properties", {}).get("@timestamp", {"type": "date"})
+    if time.get("ignore_malformed", lenient) or time.get("type") != "date":
+        raise Wrong("data stream timestamp field [@timestamp] has disallowed [ignore_malformed] attribute specified")
+
+
 def check_template(body: Json, others: dict[str, Json]) -> Json:
     """Return a template as it is kept; `others` are the templates that there are under other names."""
     known(body, BODY, "index_template")
@@ -133,6 +142,8 @@ def check_template(body: Json, others: dict[str, Json]) -> Json:
                 f"template [{name}] must have match, path_match or match_mapping_type", "mapper_parsing_exception"
             )
         check_field(name, told["mapping"])
+    if "data_stream" in body:
+        check_stream(body)
     for name, other in others.items():
         if other.get("priority", 0) == priority and _overlap(patterns, other["index_patterns"]):
             raise Wrong(

@@ -233,6 +233,45 @@ async def test_without_a_word_the_words_are_told(capsys: pytest.CaptureFixture[s
     assert [line.split()[0] for line in done.out.splitlines()[1:]] == ["elasticsearch", "kibana"]
 
 
+PLUGIN = """
+from monitor.handler import Handler, Setup, SetupError, option
+
+class Tables(Setup):
+    \"\"\"Make the tables.\"\"\"
+
+    count: int = option(1, "how many", min=1)
+
+    async def run(self, *, dry):
+        yield f"{self.handler.place}: {self.count} {'would be made' if dry else 'made'}"
+        if self.count > 2:
+            raise SetupError("two is the most")
+
+    def printed(self):
+        return f"CREATE {self.count}\\n"
+
+class ShelfHandler(Handler):
+    place: str = option("here", "where")
+    setups = {"shelf": Tables}
+"""
+
+
+async def test_a_handler_of_another_directory_offers_words_of_its_own(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "shelf.py").write_text(PLUGIN)
+    file = tmp_path / "monitor.conf"
+    file.write_text(f"[server]\ndata_dir = {tmp_path}\nhandlers_path = {tmp_path}\nhandlers = ShelfHandler\n"
+                    "[handlers]\n[[ShelfHandler]]\nplace = there\n")  # fmt: skip
+    for arguments, code, out in (
+        (["shelf", "--count", "2"], 0, "there: 2 made\n"),
+        (["shelf", "--dry-run"], 0, "there: 1 would be made\n"),
+        (["shelf", "--count", "3"], 1, "there: 3 made\n"),
+        (["shelf", "--print"], 0, "CREATE 1\n"),
+    ):
+        assert await asyncio.to_thread(main, ["setup", *arguments, "-c", str(file)]) == code
+        assert capsys.readouterr().out == out
+    assert await asyncio.to_thread(main, ["setup", "-c", str(file)]) == 0
+    assert "  shelf          Make the tables." in capsys.readouterr().out
+
+
 async def test_what_is_away_is_exit_code_69_and_what_is_no_elasticsearch_1(run: Any) -> None:
     done = await run("elasticsearch", config=f"urls = http://user:secret@127.0.0.1:{free_port()}\n")
     assert done.code == 69
@@ -243,6 +282,12 @@ async def test_what_is_away_is_exit_code_69_and_what_is_no_elasticsearch_1(run: 
         assert (done.code, done.err) == (
             1, "error: expected Elasticsearch 7.8 or later, which has composable templates, got 7.7.1\n",
         )  # fmt: skip
+    async with Elastic(version="7.10.2") as old:
+        config = f"urls = {old.url}\n"
+        done = await run("elasticsearch", "--keep", "30d", config=config)
+        assert (done.code, old.writes) == (1, [])
+        assert done.err == "error: --keep: expected Elasticsearch 7.16 or later, got 7.10.2\n"
+        assert (await run("elasticsearch", config=config)).code == 0
     async with Kibana() as other:
         done = await run("elasticsearch", config=f"urls = {other.url}\n")
         assert done.code == 1

@@ -19,6 +19,8 @@ AGE = re.compile(r"\d{1,6}[smhd]")
 SIZE = re.compile(r"\d{1,6}(kb|mb|gb|tb)")
 OLDEST = (7, 8)
 """The first Elasticsearch with composable index templates."""
+POLICIES = (7, 16)
+"""The first whose lifecycle policies say who made them."""
 
 
 class Configured(Protocol):
@@ -26,7 +28,6 @@ class Configured(Protocol):
 
     urls: list[str]
     index: str
-    raw: list[str]
     username: str
     password: str
     api_key: str
@@ -118,7 +119,7 @@ class ElasticsearchSetup(Asking):
             kept = template.policy(self.keep, self.rollover, self.rollover_size, data_stream=self.data_stream)
         made = template.template(
             patterns, shards=self.shards, replicas=self.replicas, priority=self.priority,
-            fields_limit=self.fields_limit, whole="sora" in self.configured.raw or "*" in self.configured.raw,
+            fields_limit=self.fields_limit,
             data_stream=self.data_stream, policy=self.name if self.keep and not opensearch else "",
         )  # fmt: skip
         return made, kept
@@ -138,8 +139,10 @@ class ElasticsearchSetup(Asking):
         self.checked()
         urls = [self.url] if self.url else self.configured.urls
         async with await self.client(urls, 9200) as client:
-            opensearch, shown = await product(client)
-            yield f"{client.url}: {shown}"
+            opensearch, version = await product(client)
+            yield f"{client.url}: {'OpenSearch' if opensearch else 'Elasticsearch'} {version}"
+            if self.keep and not opensearch and number_of(version) < POLICIES:
+                raise SetupError(f"--keep: expected Elasticsearch 7.16 or later, got {version}")
             made, kept = self.bodies(opensearch=opensearch)
             if kept is not None:
                 put = self._state_policy if opensearch else self._policy
@@ -200,7 +203,7 @@ class ElasticsearchSetup(Asking):
 
 
 async def product(client: Client) -> tuple[bool, str]:
-    """Return whether it is OpenSearch, and what it is called; SetupError where it is too old, or something else."""
+    """Return whether it is OpenSearch, and its version; SetupError where it is too old, or something else."""
     reply = checked(await client.ask("GET", "/"), "its version")
     told = reply.json.get("version") if isinstance(reply.json, dict) else None
     if not isinstance(told, dict) or not isinstance(told.get("number"), str):
@@ -209,7 +212,7 @@ async def product(client: Client) -> tuple[bool, str]:
     number = told["number"]
     if not opensearch and number_of(number) < OLDEST:
         raise SetupError(f"expected Elasticsearch 7.8 or later, which has composable templates, got {number[:20]}")
-    return opensearch, f"{'OpenSearch' if opensearch else 'Elasticsearch'} {number[:20]}"
+    return opensearch, number[:20]
 
 
 def number_of(text: str) -> tuple[int, ...]:

@@ -41,10 +41,10 @@ def is_fixed(index: str) -> bool:
 
 
 def template(
-    patterns: Sequence[str], *, shards: int, replicas: int | None, priority: int, fields_limit: int, whole: bool,
-    data_stream: bool, policy: str,
+    patterns: Sequence[str], *, shards: int, replicas: int | None, priority: int, fields_limit: int, data_stream: bool,
+    policy: str,
 ) -> Json:  # fmt: skip
-    """Return a composable index template. `whole`: Sora's counters are sent as they stand, and are whole numbers."""
+    """Return a composable index template."""
     index: Json = {
         "number_of_shards": shards,
         "codec": "best_compression",
@@ -58,14 +58,14 @@ def template(
     body: Json = {
         "index_patterns": list(patterns),
         "priority": priority,
-        "template": {"settings": {"index": index}, "mappings": mappings(whole=whole)},
+        "template": {"settings": {"index": index}, "mappings": mappings()},
     }
     if data_stream:
         body["data_stream"] = {}
     return body | {"_meta": mark(body)}
 
 
-def mappings(*, whole: bool) -> Json:
+def mappings() -> Json:
     keyword = {"type": "keyword", "ignore_above": LONGEST}
     date = {"type": "date", "ignore_malformed": True}
     text = {"type": "text", "fields": {"keyword": keyword}}
@@ -78,9 +78,9 @@ def mappings(*, whole: bool) -> Json:
     return {
         "date_detection": False,
         "numeric_detection": False,
-        "dynamic_templates": list(dynamic(whole=whole)),
+        "dynamic_templates": dynamic(),
         "properties": {
-            "@timestamp": {"type": "date"},
+            "@timestamp": {"type": "date", "ignore_malformed": False},
             "metricset": {
                 "properties": {**fields("module", "name", "host", "instance")["properties"], "rtt": {"type": "long"}}
             },
@@ -92,7 +92,7 @@ def mappings(*, whole: bool) -> Json:
     }
 
 
-def dynamic(*, whole: bool) -> list[Json]:
+def dynamic() -> list[Json]:
     """Return the rules for fields that nobody named; the first one that fits counts."""
     double = {"mapping": {"type": "double"}}
     found: list[Json] = [
@@ -100,9 +100,9 @@ def dynamic(*, whole: bool) -> list[Json]:
         for word in FRACTIONS
         for kind in ("long", "double")
     ]
-    if whole:
-        counts = {"path_match": "sora.*.total_*", "match_mapping_type": "long", "mapping": {"type": "long"}}
-        found.append({"sora_counts": counts})
+    # Sora's documents have its counts as they stand; what others call a total may be a rate.
+    counts = {"path_match": "sora.*.total_*", "match_mapping_type": "long", "mapping": {"type": "long"}}
+    found.append({"sora_counts": counts})
     found += [{f"numbers_{kind}": {"match_mapping_type": kind, **double}} for kind in ("long", "double")]
     texts = {"match_mapping_type": "string", "mapping": {"type": "keyword", "ignore_above": LONGEST}}
     return [*found, {"texts": texts}]

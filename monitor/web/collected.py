@@ -30,11 +30,13 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 AT_ONCE = 2
 """Answers that are made at the same time."""
-PART = 10_000
+PART = 5_000
 """Values that are read of the rates in one go."""
-LINES = 1000
+MOST_ROWS, MOST_VALUES = 500, 100_000
+"""What is turned at once, at most."""
+LINES = 500
 SEND = 128 << 10
-SLICE = 0.002
+SLICE = 0.001
 """Seconds of work before the loop gets its turn."""
 PATIENCE = 120.0
 """Seconds for which an answer may take: a client that does not read it ends before."""
@@ -113,7 +115,7 @@ class Collected:
     async def _families(self, host: str, collector: str) -> Families:
         registry = self.services.config.registry
         if self._rules is None or self._rules.registry is not registry:
-            self._rules = Rules(registry)
+            self._rules = await asyncio.to_thread(Rules, registry)
         found = Families(self._rules)
         jobs: dict[tuple[str, str], dict[str, Job]] = {}
         turn = Turn()
@@ -127,7 +129,7 @@ class Collected:
             self._of_hosts(found, host)
         several: dict[Source, list[Rows]] = {}
         seen: set[Source] = set()
-        parts = [rows async for rows in self._reports(host, collector)]
+        parts = await _joined([rows async for rows in self._reports(host, collector)])
         for rows in parts:
             for row, source in enumerate(rows.sources):
                 if source in seen:
@@ -232,6 +234,26 @@ class Collected:
                          "role": spec.role}  # fmt: skip
                 heads.append(",".join(label(name, value) for name, value in words.items()))
         family.chunks.append(Chunk(heads, "", np.ones(len(heads))))
+
+
+async def _joined(parts: Sequence[Rows]) -> list[Rows]:
+    """Return fewer and larger parts: of each series there is an object for every part."""
+    found: list[Rows] = []
+    layouts: dict[Layout, list[Rows]] = {}
+    for part in parts:
+        layouts.setdefault(part.layout, []).append(part)
+    for layout, some in layouts.items():
+        while some:
+            taken = [some.pop()]
+            rows = len(taken[0].sources)
+            while some and rows < MOST_ROWS and rows * len(layout.names) < MOST_VALUES:
+                taken.append(some.pop())
+                rows += len(taken[-1].sources)
+            sources = [source for part in taken for source in part.sources]
+            times = [time for part in taken for time in part.times]
+            found.append(Rows(layout, sources, times, np.concatenate([part.values for part in taken])))
+            await asyncio.sleep(0)
+    return found
 
 
 def _instance(source: Source, jobs: Jobs) -> str:
