@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from monitor import __version__, census, effective, log, servers_ini, servers_yaml, setups, sorabeat
+from monitor import __version__, census, effective, log, servers_ini, servers_yaml, setups, sorabeat, sql
 from monitor.batch import Batch, Kind
 from monitor.collector import CollectError
 from monitor.config import Config, ConfigError, load, load_server
@@ -102,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     setting_up.add_argument(
         "rest", metavar="OPTION", nargs=argparse.REMAINDER, help="its own options: monitor setup WORD --help tells them"
     )
+    sql.options(add("sql", ask, "send SQL from stdin to [receivers] [[rels]], as clickhouse-client -mn would"))
     add("migrate", migrate, "bring the database's schema up to date")
     add("healthcheck", healthcheck, "ask the running program whether it is healthy")
     add("version", version, "print the version")
@@ -328,6 +329,10 @@ def healthcheck(options: argparse.Namespace) -> int:
         connection.close()
     print(text, file=sys.stdout if answer.status == 200 else sys.stderr)
     return OK if answer.status == 200 else FAILURE
+
+
+def ask(options: argparse.Namespace) -> int:
+    return sql.command(loaded(options), options, sys.stdin.buffer, sys.stdout.buffer)
 
 
 def version(options: argparse.Namespace) -> int:
