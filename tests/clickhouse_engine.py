@@ -37,3 +37,8 @@ class Engine:
 
     def query(self, sql: str, format: str) -> bytes:
         return bytes(self._session.query(sql, format).bytes())
+
+
+def canonical(tsv: bytes) -> bytes:
+    """Return the engine's own TabSeparated with the canonical escapes only."""
+    return tsv.replace(b"\\\\", b"\0").replace(b"\\'", b"'").replace(b"\0", b"\\\\")

@@ -93,7 +93,7 @@ def _unsigned(type: Type) -> Convert:
 
     def convert(text: bytes) -> bytes:
         found = INTEGER.fullmatch(text)
-        if found is None:
+        if found is None or text == b"+":
             raise unexpected(text, type.name)
         # ClickHouse reads on when a number grows too large for its type, and keeps the low bits.
         return b"%d" % (int(found[1][-80:] or b"0") & top)
@@ -106,7 +106,7 @@ def _signed(type: Type) -> Convert:
 
     def convert(text: bytes) -> bytes:
         found = SIGNED.fullmatch(text)
-        if found is None:
+        if found is None or text == b"+":
             raise unexpected(text, type.name)
         number = int(found[2][-80:] or b"0")
         if found[1] == b"-":
@@ -117,6 +117,8 @@ def _signed(type: Type) -> Convert:
 
 
 def unexpected(text: bytes, type: str) -> ClickHouseError:
+    if text == b"+":
+        return refusal(72, f"Cannot parse number with a sign character but without any digits: {shown(text)}")
     return refusal(27, f"Cannot parse input: expected a value of type {type}, got {shown(text)}")
 
 

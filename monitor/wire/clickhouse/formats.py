@@ -150,7 +150,7 @@ def _row_binary_with(lines: int) -> Reader:
         names, types, at = rowbinary.header(body, types=lines == 2)
         if lines == 1 and any(Names(columns).find(name) is None for name in names):
             raise refusal(117, "Unknown field found in RowBinary header: without types it cannot be skipped")
-        given = Names(columns).header(names, types if lines == 2 else None, binary=True) if body else columns
+        given = Names(columns).header(names, types if lines == 2 else None, binary=True)
         yield from rowbinary.read(body, given, at)
         return given
 

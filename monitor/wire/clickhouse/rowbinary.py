@@ -66,15 +66,16 @@ def short(body: bytes, at: int, size: int) -> ClickHouseError:
 
 def header(body: bytes, *, types: bool) -> tuple[list[str], list[str], int]:
     """Return the names, the types' names if they are there, and where the rows begin."""
-    if not body:
-        return [], [], 0
-    count, at = varint(body, 0)
-    if count > len(body):
-        raise short(body, at, count)
     texts = []
-    for _ in range(count * (1 + types)):
-        data, at = string(body, at)
-        texts.append(data.decode("utf-8", "replace"))
+    try:
+        count, at = varint(body, 0)
+        if count > len(body):
+            raise short(body, at, count)
+        for _ in range(count * (1 + types)):
+            data, at = string(body, at)
+            texts.append(data.decode("utf-8", "replace"))
+    except ClickHouseError as error:
+        raise refusal(32, f"Attempt to read after eof: {error.text} (while reading header)") from None
     return texts[:count], texts[count:], at
 
 
