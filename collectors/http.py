@@ -13,7 +13,6 @@ import time
 from collectors._answer import answer, checked
 from monitor.collector import CollectError, Collector, Gauge, Graph, Line, option
 
-
 USER = re.compile(r"://[^/?#]*@")
 
 
