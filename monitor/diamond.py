@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -56,16 +58,34 @@ DIRECTORIES = frozenset(map(Path, [
 ]))  # fmt: skip
 """Where Diamond's own files lie; its example names them, and where it was never installed they are not there."""
 
+METHOD = re.compile(r"""\s*['"]?(sequential|threaded)['"]?\s*(#.*)?""", re.IGNORECASE)
 IMPORT = re.compile(
     rb"^\s*(?:from\s+diamond[.\w]*\s+import\b|import\s+diamond\b|from\s+\w+\s+import\s+.*\bas\s+parent_)", re.MULTILINE
 )
+OURS = re.compile(rb"^\s*(?:from|import)\s+monitor\b", re.MULTILINE)
 CLASS = re.compile(rb"^class\s+(\w+)", re.MULTILINE)
 
 
-def classes(path: Path) -> list[str]:
-    """Return the classes of a file that is written for Diamond itself, in lower case; none of another file."""
-    try:
-        text = path.read_bytes()
-    except OSError:
-        return []
-    return [name.decode().lower() for name in CLASS.findall(text)] or [""] if IMPORT.search(text) else []
+def scheduling(key: str, text: str) -> bool:
+    """Tell whether this is how Diamond 3 ran a collector, and no collector's own `method`."""
+    return key == "method" and METHOD.fullmatch(text) is not None
+
+
+def classes(paths: Sequence[Path]) -> dict[Path, list[str]]:
+    """Return the files that are written for Diamond itself, each with its classes in lower case.
+
+    A file that imports such a one by its bare name is one too, as Diamond put all of them on Python's path.
+    """
+    texts: dict[Path, bytes] = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if not OURS.search(text := path.read_bytes()):
+                texts[path] = text
+    found = {path for path, text in texts.items() if IMPORT.search(text)}
+    more = found
+    while more:
+        names = b"|".join(re.escape(path.stem.encode()) for path in found)
+        sibling = re.compile(rb"^\s*(?:from|import)\s+(?:" + names + rb")\b", re.MULTILINE)
+        more = {path for path, text in texts.items() if path not in found and sibling.search(text)}
+        found |= more
+    return {path: [name.decode().lower() for name in CLASS.findall(texts[path])] for path in paths if path in found}

@@ -83,17 +83,17 @@ class Registry:
             if not directory.is_dir():
                 lacking = self.warnings if directory in diamond.DIRECTORIES else self.problems
                 lacking.append(Problem(str(directory), 0, "", "", "is not a directory that can be read"))
-            foreign = []
-            for path in sorted(directory.rglob("*.py")):
-                if path.name[0] in "._" or path.name.startswith("test"):
-                    continue
-                if names := diamond.classes(path):
-                    foreign.append(str(path.relative_to(directory)))
-                    self.foreign.update(dict.fromkeys(names, path))
+            paths = sorted(directory.rglob("*.py"))
+            paths = [path for path in paths if path.name[0] not in "._" and not path.name.startswith("test")]
+            foreign = diamond.classes(paths)
+            for path in paths:
+                if path in foreign:
+                    self.foreign.update(dict.fromkeys(foreign[path], path))
                 else:
                     yield from self._imported(path, load)
             if foreign:
-                shown = ", ".join(foreign[:5]) + (", …" if len(foreign) > 5 else "")
+                names = [str(path.relative_to(directory)) for path in foreign]
+                shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
                 text = f"not loaded, since written for Diamond itself (that is not supported yet): {shown}"
                 self.warnings.append(Problem(str(directory), 0, "", "", f"{len(foreign)} files are {text}"))
 

@@ -167,8 +167,10 @@ def check(
             return
         unserved.append((section.title, section.place))
         return
-    for key in section.entries:
-        if shape.field(key) is None:
+    for key, entry in section.entries.items():
+        if diamond.scheduling(key, entry.text):
+            unserved.append((key, entry.place))
+        elif shape.field(key) is None:
             message = _unknown_key(key, shape, above)
             if key in shape.unserved and not message.startswith("a key of"):
                 unserved.append((key, section.entries[key].place))
@@ -215,7 +217,7 @@ def typed(section: Section, fields: Mapping[str, Field], problems: list[Problem]
     """Return the section's values of these fields; a secret that is kept in a file is read."""
     found: dict[str, Value] = {}
     for key, entry in section.entries.items():
-        if (each := fields.get(key)) is None:
+        if (each := fields.get(key)) is None or diamond.scheduling(key, entry.text):
             continue
         try:
             value = parse(each, entry.text, literal=entry.literal)
