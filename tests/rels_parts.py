@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +19,7 @@ from monitor.journal import Journal
 from monitor.pipeline import Pipeline
 from monitor.rates import Rates
 from monitor.receivers.rels import Reading, RelsReceiver
-from monitor.receivers.rels_intake import RelsIntake
+from monitor.receivers.rels_intake import RelsIntake, RelsStats
 from monitor.rels import Rels
 
 HERE = "127.0.0.1"
@@ -53,6 +54,10 @@ class Server:
     session: aiohttp.ClientSession
 
     @property
+    def stats(self) -> RelsStats:
+        return self.intake.stats
+
+    @property
     def url(self) -> str:
         return f"http://{HERE}:{self.port}/"
 
@@ -78,7 +83,13 @@ class Server:
         values = {**({"query": query} if query else {}), **parameters}
         url = f"http://{HERE}:{self.port}{path}"
         given |= headers or {}
-        async with self.session.request(method, url, params=values, data=body or None, headers=given) as answer:
+        async with self.session.request(
+            method,
+            url,
+            params=values,
+            data=io.BytesIO(body.encode() if isinstance(body, str) else body) if body else None,
+            headers=given,
+        ) as answer:
             return Answer(answer.status, dict(answer.headers), await answer.read())
 
 

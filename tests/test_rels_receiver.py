@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -13,6 +14,7 @@ import pytest
 import zstandard
 from rels_parts import ROW, receiving
 
+from monitor.pipeline import Busy
 from monitor.wire.clickhouse.framing import framed, unframed
 
 INSERT = "INSERT INTO ConnectionEvent FORMAT TabSeparated"
@@ -192,3 +194,227 @@ async def test_bad_input_has_clickhouses_code_and_keeps_nothing(
 
 WRONG = [("wcs", ""), ("wcs", "wcs2"), ("wcs", "wc"), ("nobody", "wcs"), ("default", ""), ("w" * 5000, "")]
 OLD = {"User-Agent": "Apache-HttpClient/4.5", "Authorization": "Basic d2NzOndjcw=="}
+
+
+async def test_a_batch_that_is_sent_again_is_kept_once(tmp_path: Path) -> None:
+    async with receiving(tmp_path / "query_id") as server:
+        for _ in range(3):
+            answer = await server.ask(INSERT, ROW, query_id="a")
+            assert (answer.status, json.loads(answer.headers["X-ClickHouse-Summary"])["written_rows"]) == (200, "1")
+        await server.ask(INSERT, ROW + ROW, query_id="a")
+        await server.ask("INSERT INTO ConnectionEvent FORMAT TSV", ROW, headers={"X-ClickHouse-Query-Id": "a"})
+        await server.ask(INSERT, ROW, query_id="b")
+        for _ in range(2):
+            await server.ask(INSERT, ROW)
+            await server.ask(INSERT, ROW, query_id="")
+        assert [one.count for one in await server.records()] == [1, 2, 1, 1, 1, 1, 1]
+        ids = [one.id for one in await server.records()]
+        assert len(set(ids)) == 7
+        assert server.intake.stats.repeats == 3
+    async with receiving(tmp_path / "digest", "deduplicate = digest\n") as server:
+        for query_id in ("a", "b", ""):
+            await server.ask(INSERT, ROW, query_id=query_id)
+        await server.ask(INSERT, ROW + ROW)
+        assert [one.count for one in await server.records()] == [1, 2]
+    async with receiving(tmp_path / "no", "deduplicate = no\n") as server:
+        for _ in range(2):
+            await server.ask(INSERT, ROW, query_id="a")
+        assert [(one.count, one.id) for one in await server.records()] == [(1, ""), (1, "")]
+
+
+async def test_the_same_batch_at_the_same_time_waits_for_the_first_and_shares_its_fate(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        let_go = asyncio.Event()
+        accept = server.intake._accept
+        tries = 0
+
+        async def slow(records: object) -> None:
+            nonlocal tries
+            tries += 1
+            await let_go.wait()
+            if tries == 1:
+                raise Busy("full")
+            await accept(records)  # type: ignore[arg-type]
+
+        server.intake._accept = slow  # type: ignore[assignment]
+        both = [asyncio.create_task(server.ask(INSERT, ROW, query_id="a")) for _ in range(2)]
+        while server.stats.requests < 2:
+            await asyncio.sleep(0.01)
+        let_go.set()
+        assert [one.status for one in await asyncio.gather(*both)] == [503, 503]
+        again = await asyncio.gather(*(server.ask(INSERT, ROW, query_id="a") for _ in range(2)))
+        assert [one.status for one in again] == [200, 200]
+        assert tries == 2
+        assert await server.rows() == ROW.encode()
+
+
+async def test_what_was_refused_as_busy_has_the_same_id_when_it_comes_again(tmp_path: Path) -> None:
+    """The journal may have taken it all the same; the store then keeps it once."""
+    async with receiving(tmp_path) as server:
+        accept = server.intake._accept
+        ids: list[str] = []
+
+        async def late(records: list[object]) -> None:
+            ids.extend(one.id for one in records)  # type: ignore[attr-defined]
+            await accept(records)  # type: ignore[arg-type]
+            if len(ids) == 1:
+                raise Busy("a commit takes longer than 2 s")
+
+        server.intake._accept = late  # type: ignore[assignment]
+        answer = await server.ask(INSERT, ROW)
+        assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, 252, "1")
+        assert "(TOO_MANY_PARTS)" in answer.text
+        assert (await server.ask(INSERT, ROW)).status == 200
+        assert (await server.ask(INSERT, ROW)).status == 200
+        assert ids[0] == ids[1] != ids[2]
+        assert server.stats.busy == 1
+
+
+async def test_too_much_at_once_is_busy_and_never_a_hang(tmp_path: Path) -> None:
+    async with receiving(tmp_path, "max_waiting = 1M\nmax_body = 8M\n") as server:
+        answer = await server.ask(INSERT, ROW * 40_000)
+        assert (answer.status, answer.code) == (503, 252)
+        assert (await server.ask(INSERT, ROW)).status == 200
+        assert server.receiver.held == 0
+
+
+async def test_bounds_of_rows_and_columns(tmp_path: Path) -> None:
+    async with receiving(tmp_path, "max_rows = 10\nmax_columns = 50\n") as server:
+        answer = await server.ask(INSERT, ROW * 11)
+        assert answer.code == 158
+        assert "at most 10 rows, got 11" in answer.text
+        names = ", ".join(f"c{number}" for number in range(51))
+        assert (await server.ask(f"INSERT INTO ConnectionEvent ({names}) FORMAT TSV", "1")).code == 36
+        assert (await server.ask(INSERT, ROW * 10)).status == 200
+        too_many = {f"p{number}": "" for number in range(600)}
+        assert (await server.ask(INSERT, ROW, **too_many)).code == 36
+
+
+async def test_an_unknown_column_is_kept_beside_the_others(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        sent = '{"timestamp": 1, "ip": "10.0.0.1", "eventPayload": "p", "newer": {"a": [1, 2]}}'
+        answer = await server.ask("INSERT INTO ConnectionEvent FORMAT JSONEachRow", sent)
+        assert answer.status == 200, answer.text
+        (one,) = await server.records()
+        assert one.head["columns"][-1] == "extra"
+        assert json.loads(one.body.split(b"\t")[-1]) == {"newer": {"a": [1, 2]}}
+
+
+async def test_a_large_batch_is_kept_in_pieces_of_one_commit(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        rows = ROW * 200_000
+        assert (await server.ask(INSERT, rows, query_id="a")).status == 200
+        assert (await server.ask(INSERT, rows, query_id="a")).status == 200
+        found = await server.records()
+        assert len(found) == 2
+        assert sum(one.count for one in found) == 200_000
+        assert [one.count == one.body.count(b"\n") for one in found] == [True, True]
+        assert found[1].id == found[0].id + ".1"
+        assert await server.rows() == rows.encode()
+
+
+async def test_no_rows_are_no_entry_and_no_error(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        assert (await server.ask(INSERT, "")).status == 200
+        assert (await server.ask("INSERT INTO StreamEventTypes VALUES (0, 'CREATED'), (31,'RECORD')")).status == 200
+        assert await server.records() == []
+
+
+async def test_get_only_reads_and_pings_need_no_password(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        for path in ("/ping", "/replicas_status", "/"):
+            for method in ("GET", "HEAD"):
+                answer = await server.ask(method=method, path=path, as_user="")
+                assert (answer.status, answer.text) == (200, "Ok.\n" if method == "GET" else "")
+        answer = await server.ask(f"{INSERT}\n{ROW}", method="GET")
+        assert (answer.status, answer.code) == (500, 164)
+        assert (await server.ask("CREATE DATABASE IF NOT EXISTS wcs", method="GET")).code == 164
+        assert (await server.ask("SELECT 1", method="DELETE")).status == 501
+        assert (await server.ask(path="/nosuch")).status == 404
+        assert (await server.ask("CREATE USER IF NOT EXISTS wcs IDENTIFIED BY 'wcs'")).status == 200
+        assert (await server.ask(INSERT, ROW, max_threads="4", session_id="x", profile="default")).status == 200
+
+
+async def test_a_body_is_waited_for_where_the_client_asks_first(tmp_path: Path) -> None:
+    """curl sends `Expect: 100-continue` with a larger body; without a password it never sends the body."""
+    async with receiving(tmp_path, "timeout = 1\n") as server:
+        head = b"POST /?query=INSERT+INTO+ConnectionEvent+FORMAT+TSV%s HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+        head += b"Content-Length: %d\r\n\r\n" % len(ROW)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head % b"&user=wcs&password=wcs")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(ROW.encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head % b"")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head % b"&user=wcs&password=wcs")
+        answer = await reader.read()
+        assert b"HTTP/1.1 503 " in answer
+        assert b"did not end within 1 s" in answer
+        writer.close()
+        assert await server.rows() == ROW.encode()
+
+
+async def test_only_allowed_addresses_and_so_many_connections_are_taken(tmp_path: Path) -> None:
+    async with receiving(tmp_path / "allow", "allow = 10.0.0.0/8\n") as server:
+        answer = await server.ask("SELECT 1")
+        assert (answer.status, answer.code) == (403, 195)
+        assert "[[rels]] allow" in answer.text
+        assert server.stats.turned_away == {"allow": 1}
+    async with receiving(tmp_path / "connections", "connections = 1\n") as server:
+        assert (await server.ask(INSERT, ROW)).status == 200
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"POST / HTTP/1.1\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+        writer.close()
+        assert server.stats.connections == 1
+    assert server.stats.connections == 0
+
+
+async def test_a_connection_is_kept_for_as_long_as_pools_do(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        for _ in range(5):
+            assert (await server.ask(INSERT, ROW)).status == 200
+        assert server.stats.opened == 1
+        (connection,) = server.receiver._manager.connections
+        assert connection._keepalive_timeout == 300
+        assert (await server.ask("hello")).status == 400
+        assert server.stats.opened == 1
+
+
+async def test_what_is_no_http_is_answered_and_ends_only_its_connection(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        for junk in (
+            b"\x00\x01\x02\x03\r\n\r\n",
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(junk)
+            assert (await reader.read()).startswith(b"HTTP/1.")
+            writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"POST /?user=wcs&password=wcs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc")
+        writer.close()
+        assert (await server.ask(INSERT, ROW)).status == 200
+
+
+async def test_who_waits_at_the_end_gets_an_answer(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        accept = server.intake._accept
+
+        async def slow(records: object) -> None:
+            await asyncio.sleep(0.2)
+            await accept(records)  # type: ignore[arg-type]
+
+        server.intake._accept = slow  # type: ignore[assignment]
+        asked = asyncio.create_task(server.ask(INSERT, ROW))
+        while not server.stats.requests:
+            await asyncio.sleep(0.01)
+        await server.receiver.close(2)
+        assert (await asked).status == 200
+        assert await server.rows() == ROW.encode()

@@ -8,7 +8,7 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 
@@ -18,11 +18,11 @@ from monitor.receivers.rels_intake import RelsIntake
 from monitor.receivers.rels_request import Request, body_of
 from monitor.receivers.rels_users import User, Users
 from monitor.rels import Rels
-from monitor.wire.clickhouse import formats
 from monitor.wire.clickhouse.errors import ClickHouseError
 from monitor.wire.clickhouse.statement import Answer, Facts, Insert, Nothing, Select, Statement, is_insert, parse
 from monitor.wire.clickhouse.tables import DATABASE
 from monitor.wire.clickhouse.types import columns
+from monitor.wire.clickhouse.writers import write
 
 log = logging.getLogger("monitor.receivers.rels")
 
@@ -33,6 +33,8 @@ LONG_STATEMENT = 4 << 10
 ROWS_IN_A_THREAD = 200
 NAMED = 8
 """Peers that are named in the log for every reason; all are counted."""
+HEARD = 2.0
+"""Seconds that a client has to take in why it is refused."""
 OPEN = ("/ping", "/replicas_status")
 OK = "Ok.\n"
 
@@ -86,7 +88,7 @@ class RelsReceiver:
     def _connection(self) -> Connection:
         return Connection(
             self, self._manager, loop=asyncio.get_running_loop(), keepalive_timeout=float(self.settings.idle),
-            access_log=None, max_line_size=LONGEST_LINE, auto_decompress=False, lingering_time=5.0,
+            access_log=None, max_line_size=LONGEST_LINE, auto_decompress=False, lingering_time=1.0,
         )  # fmt: skip
 
     def turned_away(self, reason: str, peer: str) -> None:
@@ -201,7 +203,7 @@ class RelsReceiver:
         self.stats.reads += 1
         format = found.format or asked.format
         if isinstance(found, Answer):
-            body = formats.write(format, columns(found.columns), found.rows)
+            body = write(format, columns(found.columns), found.rows)
             return await answering.result(format, body, len(found.rows))
         return await self._select(found, format, asked, answering, user)
 
@@ -215,30 +217,33 @@ class RelsReceiver:
         result = await self._reader.select(found.sql, max_rows=self.settings.max_result_rows, database=database)
         kinds = columns(result.columns)
         if len(result.rows) > ROWS_IN_A_THREAD:
-            body = await asyncio.to_thread(formats.write, format, kinds, result.rows)
+            body = await asyncio.to_thread(write, format, kinds, result.rows)
         else:
-            body = formats.write(format, kinds, result.rows)
+            body = write(format, kinds, result.rows)
         return await answering.result(format, body, len(result.rows))
 
 
 class Connection(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ("_counted", "_receiver")
+    __slots__ = ("_counted", "_receiver", "_refusal", "_refused")
 
     def __init__(self, receiver: RelsReceiver, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
         self._receiver = receiver
         self._counted = False
+        self._refusal = b""
+        self._refused: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         name = transport.get_extra_info("peername")
         peer = canonical(name[0].partition("%")[0]) if name else ""
         if reason := self._receiver.welcome(peer):
             self._receiver.turned_away(reason, peer)
-            assert isinstance(transport, asyncio.Transport)
-            transport.write(REFUSALS[reason])
-            transport.close()
+            self._refusal = REFUSALS[reason]
+            self._refused = cast("asyncio.Transport", transport)
+            # The answer would be lost if what the client sends found the connection closed.
+            asyncio.get_running_loop().call_later(HEARD, transport.close)
             return
         self._counted = True
         self._receiver.stats.connections += 1
@@ -248,10 +253,16 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         if self._counted:
             super().data_received(data)
+        elif self._refusal and self._refused is not None:
+            self._refused.write(self._refusal)
+            self._refused.write_eof()
+            self._refusal = b""
 
     def eof_received(self) -> None:
         if self._counted:
             super().eof_received()
+        elif self._refused is not None:
+            self._refused.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._counted:
