@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import subprocess
 import time
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import TestClient
+from appliance import free_port
 from debian import need
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as text_metrics
@@ -345,3 +347,50 @@ async def test_thousands_of_hosts_do_not_hold_the_loop_and_do_not_pile_up(tmp_pa
         assert sorted(answer.status for answer in answers) == [200, 200, 503]
         assert max(body.count(b"\n") for body in bodies) >= 3000 * 50
         assert worst[0] < 0.05  # the target of 5 ms is measured by the bench, on a machine that does nothing else
+
+
+async def test_prometheus_scrapes_it_and_finds_every_series(tmp_path: Path) -> None:
+    need("promtool")  # which comes with it
+    async with Sora().serving() as sora, collecting(tmp_path, sora) as (client, parts):
+        await parts.pipeline.accept([of("a", "app", **{"x.y": 1.0, "x-y": 2.0, "size_total": 3.0})])
+        expected = sample(await scraped(client))
+        port, file = free_port(), tmp_path / "prometheus.yml"
+        file.write_text(
+            "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs:\n- job_name: monitor\n  metrics_path: /metrics/collected\n"
+            f"  static_configs: [{{targets: ['127.0.0.1:{client.port}']}}]\n"
+        )
+        process = await asyncio.create_subprocess_exec(
+            "prometheus", f"--config.file={file}", f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{port}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            found = await _queried(f"http://127.0.0.1:{port}/api/v1/query", '{job="monitor"}')
+        finally:
+            process.kill()
+            await process.wait()
+    ours = {key: value for key, value in found.items() if not key[0].startswith(("up", "scrape_"))}
+    assert found["up", frozenset()] == 1
+    del expected["sora_time_seconds", at(host="sora1")], ours["sora_time_seconds", at(host="sora1")]
+    second = at(host="sora2", source_instance="3001")
+    del expected["sora_time_seconds", second], ours["sora_time_seconds", second]
+    # labels that are empty are none to Prometheus
+    assert ours == {
+        (name, frozenset(one for one in labels if one[1])): value for (name, labels), value in expected.items()
+    }
+
+
+async def _queried(url: str, query: str) -> dict[tuple[str, Labels], float]:
+    """Return what Prometheus has, when it has anything of ours."""
+    async with ClientSession() as session, asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(ClientError):
+                async with session.get(url, params={"query": query}) as answer:
+                    rows = (await answer.json()).get("data", {}).get("result", [])
+                found: dict[tuple[str, Labels], float] = {}
+                for row in rows:
+                    labels = {key: value for key, value in row["metric"].items() if key not in ("job", "instance")}
+                    name = labels.pop("__name__")
+                    found[name, frozenset(labels.items())] = float(row["value"][1])
+                if len(found) > 10:
+                    return found
+            await asyncio.sleep(0.1)

@@ -157,7 +157,7 @@ class Families:
         text = metric.name.replace("*", "") if metric and device else name
         made = _sanitized(f"{collector}_{text}")
         unit = UNITS.get(metric.unit, "") if metric else ""
-        if unit and unit not in made.split("_"):
+        if unit and not {unit, unit[:-1]} & set(made.split("_")):
             made = f"{made.removesuffix('_total')}_{unit}"
         labels = {"device": device} if device else {}
         help = metric.help if metric else f"{collector}: {text}"
