@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import re
 import subprocess
 import time
@@ -335,18 +336,21 @@ async def test_thousands_of_hosts_do_not_hold_the_loop_and_do_not_pile_up(tmp_pa
 
         async def watch() -> None:
             while not stop.is_set():
-                began = time.perf_counter()
+                began = time.thread_time()
                 await asyncio.sleep(0)
-                worst[0] = max(worst[0], time.perf_counter() - began)
+                worst[0] = max(worst[0], time.thread_time() - began)
 
+        gc.collect()
+        gc.freeze()  # as the appliance does; else its objects are what is measured
         watching = asyncio.create_task(watch())
         answers = await asyncio.gather(*(client.get("/metrics/collected") for _ in range(3)))
         bodies = [await answer.read() for answer in answers]
         stop.set()
         await watching
+        gc.unfreeze()
         assert sorted(answer.status for answer in answers) == [200, 200, 503]
         assert max(body.count(b"\n") for body in bodies) >= 3000 * 50
-        assert worst[0] < 0.05  # the target of 5 ms is measured by the bench, on a machine that does nothing else
+        assert worst[0] < 0.015  # of the processor, in one turn of the loop with two answers; the bench says more
 
 
 async def test_prometheus_scrapes_it_and_finds_every_series(tmp_path: Path) -> None:
@@ -356,7 +360,8 @@ async def test_prometheus_scrapes_it_and_finds_every_series(tmp_path: Path) -> N
         expected = sample(await scraped(client))
         port, file = free_port(), tmp_path / "prometheus.yml"
         file.write_text(
-            "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs:\n- job_name: monitor\n  metrics_path: /metrics/collected\n"
+            "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
+            "scrape_configs:\n- job_name: monitor\n  metrics_path: /metrics/collected\n"
             f"  static_configs: [{{targets: ['127.0.0.1:{client.port}']}}]\n"
         )
         process = await asyncio.create_subprocess_exec(
