@@ -34,6 +34,7 @@ from monitor.ports import BAD_CONFIG, FAILURE, OK, UNAVAILABLE, StartError, take
 from monitor.prime import Prime
 from monitor.query import Query
 from monitor.rates import Rates
+from monitor.receivers.graphite_intake import GraphiteIntake
 from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.receivers.opening import Receivers
 from monitor.redis_meta import RedisMeta
@@ -127,6 +128,10 @@ class Appliance:
     @property
     def kurado(self) -> KuradoIntake:
         return self.receivers.kurado
+
+    @property
+    def graphite(self) -> GraphiteIntake:
+        return self.receivers.graphite
 
     async def run(self) -> None:
         """Open, serve until a signal, close. StartError says why it cannot start."""

@@ -17,6 +17,7 @@ from monitor.graphfiles import GraphFiles
 from monitor.graphite import Graphite
 from monitor.handler import Handler, Store
 from monitor.hostname import hostname
+from monitor.influx import Influx
 from monitor.ini import Place, Problem, Section
 from monitor.inventory import Builder, Inventory, Key, Layer, by_key
 from monitor.options import Field, Seconds
@@ -83,6 +84,7 @@ class Config:
     kurado: Kurado
     rels: Rels
     graphite: Graphite
+    influx: Influx
     configs: Configs
     logging: Logging
     logs: Logs
@@ -186,9 +188,11 @@ class _Loader:
         rels = self.settings(Rels, "receivers", "rels")
         rels.others = {name: user for name, (_, user) in self.each(RelsUser, "receivers", "rels", "users").items()}
         graphite = self.settings(Graphite, "receivers", "graphite")
+        influx = self.settings(Influx, "receivers", "influx")
         self._check_past("push", push, classes)
         self._check_past("kurado", kurado, classes)
         self._check_past("graphite", graphite, classes)
+        self._check_past("influx", influx, classes)
         own, own_path = self._own_name(server)
         handlers = self._handlers(server, unserved)
         inventory = self._inventory(server, own, own_path, unserved)
@@ -196,7 +200,7 @@ class _Loader:
         logs = conffiles.logs((self.root, self.env), logging, self.problems, self.odd)
         config = Config(
             self.files, self.registry, server, auth, {name: user for name, (_, user) in users.items()}, retention,
-            classes, Retention([spec.kept for spec in classes]), push, kurado, rels, graphite,
+            classes, Retention([spec.kept for spec in classes]), push, kurado, rels, graphite, influx,
             self.settings(Configs, "configs"), logging, logs,
             [spec for spec in handlers if not issubclass(spec.cls, Store)],
             next(spec for spec in handlers if issubclass(spec.cls, Store)), inventory,
@@ -276,7 +280,7 @@ class _Loader:
         below = {name: own for name, (_, own) in self.each(RetentionSettings, "retention").items()}
         return resolve(self._sections("retention"), retention, below, self.problems, self.odd)
 
-    def _check_past(self, name: str, push: Push | Kurado | Graphite, classes: Sequence[ClassSpec]) -> None:
+    def _check_past(self, name: str, push: Push | Kurado | Graphite | Influx, classes: Sequence[ClassSpec]) -> None:
         shortest = min(classes, key=lambda spec: spec.kept.collected).settings
         if push.past > shortest.collected:
             place = self._place("past", "receivers", name)

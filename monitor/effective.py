@@ -44,6 +44,7 @@ def lines(config: Config) -> Iterator[str]:
     yield from ("", "[receivers]")
     yield from _settings("[[push]]", config.push)
     yield from _settings("[[graphite]]", config.graphite)
+    yield from _settings("[[influx]]", config.influx)
     yield from _settings("[[rels]]", config.rels)
     yield from ("", "[[[users]]]")
     for name, rels_user in config.rels.others.items():

@@ -13,7 +13,7 @@ LIVE = frozenset({
     "hostname_method", "timezone", "past", "ahead", "max_body", "graphs_path", "max_graph_files",
     "allow", "password", "hosts", "max_hosts", "limits", "max_payload", "max_lines", "max_line", "max_names",
     "user", "deduplicate", "keep", "max_rows", "max_columns", "max_result_rows", "timeout",
-    "pattern", "max_paths", "connections", "commands", "max_waiting", "idle", "window", "metrics_collected",
+    "pattern", "max_paths", "derive", "connections", "commands", "max_waiting", "idle", "window", "metrics_collected",
 })  # fmt: skip
 """Settings that a reload puts into effect, or that have none."""
 
@@ -26,6 +26,7 @@ def fixed_settings(before: Config, after: Config) -> Iterator[str]:
         ("[receivers] [[push]]", before.push, after.push),
         ("[receivers] [[kurado]]", before.kurado, after.kurado),
         ("[receivers] [[graphite]]", before.graphite, after.graphite),
+        ("[receivers] [[influx]]", before.influx, after.influx),
         ("[receivers] [[rels]]", before.rels, after.rels),
     )
     for title, old, new in pairs:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from monitor import __version__
+from monitor import __version__, received
 from monitor.handler import Store
 from monitor.journal import JournalStats
 from monitor.lag import Lag
@@ -20,6 +20,7 @@ from monitor.pause import Pause
 from monitor.pipeline import PipelineStats
 from monitor.query import Stats as QueryStats
 from monitor.rates import RateStats
+from monitor.receivers.graphite_intake import GraphiteIntake
 from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, JobKey
@@ -64,6 +65,8 @@ class Parts(Protocol):
     def redis_meta(self) -> RedisMeta | None: ...
     @property
     def kurado(self) -> KuradoIntake: ...
+    @property
+    def graphite(self) -> GraphiteIntake: ...
 
 
 class PushCounts(Protocol):
@@ -83,6 +86,7 @@ class Web:
     """What the web counts itself."""
 
     push: PushCounts
+    influx: received.InfluxCounts
     draw: DrawCounts
     answers: Mapping[tuple[str, int], int]
 
@@ -111,6 +115,8 @@ class Metrics:
         yield from self._history()
         yield from self._heard()
         yield from self._kurado()
+        yield from received.graphite(self.parts.graphite)
+        yield from received.influx(self.web.influx)
         yield from self._web()
 
     def _jobs(self) -> Iterator[Metric]:

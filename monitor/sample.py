@@ -10,6 +10,7 @@ from pathlib import Path
 from monitor.collector import Collector
 from monitor.graphite import Graphite
 from monitor.handler import Handler, Store
+from monitor.influx import Influx
 from monitor.options import MISSING, Field, options_of
 from monitor.registry import Registry
 from monitor.rels import Rels, RelsUser
@@ -90,6 +91,7 @@ def _whole(registry: Registry) -> Iterator[str]:
     yield from ("", "[receivers]", "[[push]]", *_options(fields_of(Push)))
     yield from ("", "[[kurado]]", *_options(fields_of(Kurado)))
     yield from ("", "[[graphite]]", *_options(fields_of(Graphite)))
+    yield from ("", "[[influx]]", *_options(fields_of(Influx)))
     yield from ("", "[[rels]]", *_options(fields_of(Rels)), "[[[users]]]", "#[[[[shop]]]]")
     yield from _options(fields_of(RelsUser))
     yield from ("", "[retention]", *_retention())

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from monitor import diamond, logfiles
 from monitor.graphite import Graphite
+from monitor.influx import Influx
 from monitor.ini import Entry, Place, Problem, Section
 from monitor.options import MISSING, Field, Option, options_of
 from monitor.registry import Registry
@@ -131,7 +132,7 @@ def whole(registry: Registry) -> Shape:
             "roles": Shape(find=lambda name: role, names="a role"),
             "hosts": Shape(fields_of(Hosts), find=lambda name: host, names="a host's address"),
             "receivers": Shape(sections={"push": Shape(fields_of(Push)), "kurado": Shape(fields_of(Kurado)),
-                "graphite": Shape(fields_of(Graphite)),
+                "graphite": Shape(fields_of(Graphite)), "influx": Shape(fields_of(Influx)),
                 "rels": Shape(
                     fields_of(Rels), {"users": Shape(find=lambda name: rels_user, names="a user", creates=True)}
                 ),

@@ -24,6 +24,7 @@ from monitor.pause import Pause
 from monitor.pipeline import Pipeline
 from monitor.query import Query
 from monitor.rates import Rates
+from monitor.receivers.graphite_intake import GraphiteIntake
 from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, Runner
@@ -68,6 +69,7 @@ class Parts:
         self.kurado = KuradoIntake(
             self.pipeline.accept, self.liveness.report, lambda: self.config.kurado, lambda: self.config.inventory
         )
+        self.graphite = GraphiteIntake(self.pipeline.accept, lambda: self.config.graphite, clock=clock)
         self.outlet = Outlet(self.store, self.journal, opened=True, pause=self.pause)
         self.store.flush_interval = 0  # type: ignore[assignment]
         self.outlets = [self.outlet]

@@ -28,6 +28,7 @@ from aiohttp import web
 
 from monitor.config import Config
 from monitor.settings import User
+from monitor.web.influx import authorization
 from monitor.web.passwords import Scrypt, nobody, users
 from monitor.web.problem import ProblemError
 from monitor.web.services import Services
@@ -41,7 +42,7 @@ RIGHTS: Mapping[str, frozenset[Right]] = {
     "push": frozenset({"push"}),
     "admin": frozenset({"read", "push", "pause"}),
 }
-OPEN = frozenset({"/healthz", "/readyz"})
+OPEN = frozenset({"/healthz", "/readyz", "/ping"})
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="monitor", charset="UTF-8", Bearer realm="monitor"'}
 LONGEST = 2000
 """Characters of an Authorization header."""
@@ -145,7 +146,7 @@ class Gate:
                 "expected the Host header localhost or an IP address, as there are no users;"
                 " behind a proxy or under another name set up users in [auth]",
             )
-        given = request.headers.get("Authorization", "")
+        given = authorization(request)
         rights = RIGHTS[(await self._user(users, request, given)).role] if given and users.users else users.anonymous
         if right in rights:
             return

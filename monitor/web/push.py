@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -42,15 +44,13 @@ class Push:
         batches: list[Batch] = []
         places: list[int] = []
         rejected: list[tuple[int, str]] = []
-        held = len(body := await self._body(request))
-        try:
+        async with self.body(request) as body:
             await self._parse(body, batches, places, rejected)
             del body
-            reasons = await self.services.parts.pipeline.accept(batches)
-        except Busy as error:
-            raise ProblemError(503, f"send all of it again: {error}", headers={"Retry-After": "5"}) from None
-        finally:
-            self._reading -= held
+            try:
+                reasons = await self.services.parts.pipeline.accept(batches)
+            except Busy as error:
+                raise ProblemError(503, f"send all of it again: {error}", headers={"Retry-After": "5"}) from None
         refused = zip(places, reasons, strict=True)
         rejected += [(index, reason) for index, reason in refused if reason is not None]
         accepted = reasons.count(None)
@@ -81,6 +81,17 @@ class Push:
                     began = time.perf_counter()
         except BodyError as error:
             raise ProblemError(400, str(error)) from None
+
+    @asynccontextmanager
+    async def body(self, request: web.Request) -> AsyncIterator[bytes]:
+        """Give the body, unpacked, within the bounds of one and of all that are worked on."""
+        given = [await self._body(request)]
+        held = len(given[0])
+        try:
+            # Whoever takes it can let it go before all is done.
+            yield given.pop()
+        finally:
+            self._reading -= held
 
     async def _body(self, request: web.Request) -> bytes:
         """Return the body, unpacked; its size is added to what is being read."""

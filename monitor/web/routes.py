@@ -24,6 +24,8 @@ from monitor.web.events import Events
 from monitor.web.health import Health
 from monitor.web.host import HostPage
 from monitor.web.index import IndexPage
+from monitor.web.influx import PATHS as INFLUX_PATHS
+from monitor.web.influx import Influx, error_of
 from monitor.web.lists import Lists
 from monitor.web.pages import Pages
 from monitor.web.params import known_only
@@ -90,8 +92,9 @@ def make_app(services: Services) -> web.Application:
     api, pictures, push = Api(services), Pictures(services, drawer), Push(services)
     calls, lists = Calls(pictures), Lists(pages)
     status, pausing = Status(services), Pausing(services)
+    influx = Influx(services, push)
     border = Border(gate, health, pages)
-    scrape = Scrape(services, push.stats, drawer.stats, border.answers)
+    scrape = Scrape(services, push.stats, influx.stats, drawer.stats, border.answers)
     app = web.Application(middlewares=[border.middleware])
     app[ANSWERS] = border.answers
     reading: dict[str, Handler] = {
@@ -120,6 +123,8 @@ def make_app(services: Services) -> web.Application:
         "/api/servers": status.servers,
         "/healthz": health.healthz,
         "/readyz": health.readyz,
+        "/ping": influx.ping,
+        "/query": influx.query,
         "/version": health.version,
         "/metrics": scrape.metrics,
         "/metrics/collected": Collected(services).metrics,
@@ -127,6 +132,9 @@ def make_app(services: Services) -> web.Application:
     for path, handler in reading.items():
         app.router.add_get(path, handler)
     app.router.add_post("/api/v1/push", push.post)
+    app.router.add_post("/write", influx.write)
+    app.router.add_post("/api/v2/write", influx.write_v2)
+    app.router.add_post("/query", influx.query)
     app.router.add_post("/api/host-status", status.host_status)
     app.router.add_post("/api/v1/pause", pausing.begin)
     app.router.add_delete("/api/v1/pause", pausing.end)
@@ -205,6 +213,8 @@ class Border:
 
     def _problem(self, request: web.Request, problem: ProblemError) -> web.Response:
         request_id = request[REQUEST_ID]
+        if request.path in INFLUX_PATHS:
+            return error_of(request.path, problem)
         headers = {**problem.headers, "Cache-Control": "no-store"}
         if wants_page(request):
             text = self.pages.problem(request, problem.members(request_id))

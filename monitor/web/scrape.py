@@ -10,15 +10,21 @@ from prometheus_client.exposition import choose_encoder
 
 from monitor.metrics import Metrics, Web
 from monitor.web.draw import DrawStats
+from monitor.web.influx import InfluxStats
 from monitor.web.push import PushStats
 from monitor.web.services import Services
 
 
 class Scrape:
     def __init__(
-        self, services: Services, push: PushStats, draw: DrawStats, answers: Mapping[tuple[str, int], int]
+        self,
+        services: Services,
+        push: PushStats,
+        influx: InfluxStats,
+        draw: DrawStats,
+        answers: Mapping[tuple[str, int], int],
     ) -> None:
-        self.metrics_of = Metrics(services.parts, Web(push, draw, answers))
+        self.metrics_of = Metrics(services.parts, Web(push, influx, draw, answers))
         self._one = asyncio.Lock()
 
     async def metrics(self, request: web.Request) -> web.Response:

@@ -23,6 +23,7 @@ from monitor.pause import Pause
 from monitor.pipeline import PipelineStats
 from monitor.query import Query
 from monitor.rates import Rates
+from monitor.receivers.graphite_intake import GraphiteIntake
 from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, JobKey
@@ -82,6 +83,8 @@ class Parts(Protocol):
     def redis_meta(self) -> RedisMeta | None: ...
     @property
     def kurado(self) -> KuradoIntake: ...
+    @property
+    def graphite(self) -> GraphiteIntake: ...
 
 
 @dataclass

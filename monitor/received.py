@@ -1,0 +1,55 @@
+"""The numbers of the receivers of Graphite's and InfluxDB's lines as OpenMetrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from monitor.receivers.graphite_intake import GraphiteIntake
+
+
+class InfluxCounts(Protocol):
+    requests: int
+    lines: int
+    batches: int
+
+    @property
+    def bad(self) -> Mapping[str, int]: ...
+    @property
+    def refused(self) -> Mapping[str, int]: ...
+
+
+def graphite(intake: GraphiteIntake) -> Iterator[Metric]:
+    """Yield what was sent as to a carbon-cache."""
+    stats = intake.stats
+    yield CounterMetricFamily("monitor_graphite_lines", "Lines and points, bad ones included.", value=stats.lines)
+    yield CounterMetricFamily("monitor_graphite_bytes", "Bytes of these.", value=stats.bytes)
+    yield CounterMetricFamily("monitor_graphite_batches", "Batches made of them.", value=stats.batches)
+    yield CounterMetricFamily("monitor_graphite_busy", "Times that the journal could not take them.", value=stats.busy)
+    yield GaugeMetricFamily("monitor_graphite_waiting_bytes", "What waits for the journal.", value=intake.held)
+    yield GaugeMetricFamily("monitor_graphite_connections", "Connections of clients.", value=stats.connections)
+    yield CounterMetricFamily("monitor_graphite_opened_connections", "Connections so far.", value=stats.opened)
+    yield by_reason("monitor_graphite_bad_lines", "Lines and points refused.", stats.bad)
+    yield by_reason("monitor_graphite_refused_batches", "Batches refused.", stats.refused)
+    yield by_reason(
+        "monitor_graphite_lost_bytes", "Bytes dropped: what came over UDP when too much waited.", stats.lost
+    )
+    yield by_reason("monitor_graphite_turned_away", "Connections refused or ended by us.", stats.turned_away)
+
+
+def influx(stats: InfluxCounts) -> Iterator[Metric]:
+    """Yield what was written as to InfluxDB."""
+    yield CounterMetricFamily("monitor_influx_requests", "Writes received.", value=stats.requests)
+    yield CounterMetricFamily("monitor_influx_lines", "Lines of these.", value=stats.lines)
+    yield CounterMetricFamily("monitor_influx_batches", "Batches made of them.", value=stats.batches)
+    yield by_reason("monitor_influx_bad_lines", "Lines refused.", stats.bad)
+    yield by_reason("monitor_influx_refused_batches", "Batches refused.", stats.refused)
+
+
+def by_reason(name: str, text: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, f"{text.removesuffix('.')}, by the reason.", labels=("reason",))
+    for reason, count in list(counts.items()):
+        family.add_metric((reason,), count)
+    return family
