@@ -13,8 +13,8 @@ import math
 import os
 import re
 import signal
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
 
 from monitor.collector import Bytes, CollectError, Collector, Gauge, Graph, Line, Seconds, option
 
@@ -94,35 +94,52 @@ class UserScriptsCollector(Collector):
                 return getattr(error, "strerror", None) or str(error)
 
     async def _printed(self, script: Path, patience: float) -> str:
-        process = await asyncio.create_subprocess_exec(
-            script, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, start_new_session=True, cwd="/"
-        )
+        # Not the loop's own way: uvloop's hands files and sockets of this program down to the other.
+        starting = asyncio.ensure_future(asyncio.to_thread(_started, script))
+        try:
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _end(await starting)
+            raise
         try:
             async with asyncio.timeout(patience):
                 printed = await self._read(process)
-                status = await process.wait()
+                await asyncio.to_thread(process.wait)
         except TimeoutError:
             raise CollectError(f"expected its end within {patience:.3g} s; it was killed") from None
         finally:
             await _end(process)
-        if status:
-            raise CollectError(f"expected status 0, got {status}")
+        if process.returncode:
+            raise CollectError(f"expected status 0, got {process.returncode}")
         return printed.decode("utf-8", "replace")
 
-    async def _read(self, process: Process) -> bytes:
+    async def _read(self, process: Popen[bytes]) -> bytes:
         assert process.stdout is not None
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), process.stdout
+        )
         parts, size = [], 0
-        while part := await process.stdout.read(65536):
-            parts.append(part)
-            size += len(part)
-            if size > self.max_output:
-                raise CollectError(f"expected at most {self.max_output} bytes of output; it was killed")
+        try:
+            while part := await reader.read(65536):
+                parts.append(part)
+                size += len(part)
+                if size > self.max_output:
+                    raise CollectError(f"expected at most {self.max_output} bytes of output; it was killed")
+        finally:
+            transport.close()
         return b"".join(parts)
 
 
-async def _end(process: Process) -> None:
+def _started(script: Path) -> Popen[bytes]:
+    return Popen([script], stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, start_new_session=True, cwd="/")
+
+
+async def _end(process: Popen[bytes]) -> None:
     """Kill whatever is left of the program's process group, and wait for the program."""
     # The group outlives its leader as long as a child is in it; without one, numbers are not given anew so soon.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    await asyncio.to_thread(process.wait)
+    if process.stdout is not None:
+        process.stdout.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diamond_cases import FOLDER_OPTIONS, NEEDS, STANDING_IN
 
 import collectors.diskspace
 import collectors.diskusage
@@ -25,7 +26,6 @@ from monitor.graph.model import Graph
 from monitor.options import options_of
 from monitor.registry import Registry
 from monitor.runner import describe
-from tests.diamond_cases import FOLDER_OPTIONS, NEEDS, STANDING_IN
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASSES = {cls.path: cls for cls in Registry().collectors.values() if cls.__module__.startswith("collectors.")}

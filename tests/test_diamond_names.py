@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import test_collectors
+from diamond_cases import NEEDS
 
 from monitor.batch import Batch, Kind
 from monitor.collector import Collector, Target
 from monitor.registry import Registry
-from tests import test_collectors
-from tests.diamond_cases import NEEDS
 
 LISTS = Path(__file__).resolve().parent / "cases/diamond_names"
 CLASSES = {cls.path: cls for cls in Registry().collectors.values()}
