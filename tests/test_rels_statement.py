@@ -139,6 +139,8 @@ def test_a_request_names_a_database_that_there_is() -> None:
          [("a", "Int8"), ("b", "String")], [-1, "it's"]),
         ("SELECT toUInt64(ifnull((select value from system.settings where name = 'max_insert_block_size'), '0')) AS m",
          [("m", "UInt64")], [1048449]),
+        ("SELECT lower(ifnull((select value from system.settings where name = 'nosuch'), 'No')) as l, (upper('x')) u",
+         [("l", "String"), ("u", "String")], ["no", "X"]),
         ("SELECT toUInt8(300), toInt8(200), toString(7)",
          [("toUInt8(300)", "UInt8"), ("toInt8(200)", "Int8"), ("toString(7)", "String")], [44, -56, "7"]),
     ],

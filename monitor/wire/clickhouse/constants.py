@@ -169,6 +169,8 @@ class Reader:
             return Value("String", plain[name])
         if name == "ifnull" and len(given) == 2:
             return given[1] if given[0].value is None else Value(given[1].type, given[0].value)
+        if name in ("lower", "upper") and len(given) == 1 and isinstance(given[0].value, str):
+            return Value("String", given[0].value.lower() if name == "lower" else given[0].value.upper())
         if name == "tostring" and len(given) == 1 and given[0].value is not None:
             return Value("String", str(given[0].value))
         if name.startswith("to") and name[2:] in INTEGERS and len(given) == 1:
