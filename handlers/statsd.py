@@ -9,7 +9,8 @@
 
 statsd confirms nothing and knows no times. What nobody takes is lost, unless the other host says so (a closed port
 does, a machine that is off does not): then it is sent again, and so is what waited meanwhile, so that counters are
-whole and gauges end at the newest value. After a crash the last increments may be counted twice.
+whole and gauges end at the newest value. After a crash, and when statsd
+ends in the middle of a write, the last increments may be counted twice.
 """
 
 from __future__ import annotations

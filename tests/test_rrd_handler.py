@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from appliance import free_port
 from blocks import DiamondNaming, block
 from debian import need
 from servers_rrd import RrdCached, fetch, info, rrdcached
@@ -120,6 +121,19 @@ async def test_rates_are_what_rrdtool_makes_of_counters(place: tuple[Path, dict[
         assert list(found.values()) == pytest.approx(expected)
 
 
+async def test_files_that_kurado_made_go_on(tmp_path: Path) -> None:
+    directory = tmp_path / "10.0.0.1/base"
+    directory.mkdir(parents=True)
+    made = ["--start", str(TIME - 70), "--step", "60", "DS:n:DERIVE:120:U:U", "RRA:AVERAGE:0.5:1:2880"]
+    theirs = directory / "cpu-user.derive.rrd"
+    subprocess.run([need("rrdtool"), "create", str(theirs), *made], check=True)
+    subprocess.run([need("rrdtool"), "update", str(theirs), f"{TIME - 60}:40", f"{TIME}:100"], check=True)
+    ours = counted(Kind.DERIVE, (TIME + 60, 220), name="cpu-user")
+    assert await delivered({"basedir": tmp_path}, [ours]) == []
+    assert fetch(theirs, TIME, TIME + 60) == {TIME: 1.0, TIME + 60: 2.0}
+    assert list(directory.iterdir()) == [theirs]
+
+
 async def test_rows_of_several_layouts_reach_a_file_in_the_order_of_time(
     place: tuple[Path, dict[str, Any]], daemon: RrdCached
 ) -> None:
@@ -174,12 +188,21 @@ async def test_a_daemon_that_makes_no_directories_says_what_it_lacks(tmp_path: P
         await delivered({"daemon": f"unix:{one.socket}"}, [block((HOST, float(TIME), [1.0]))])
 
 
+async def test_a_daemon_may_listen_on_tcp(tmp_path: Path) -> None:
+    port = free_port()
+    with rrdcached(tmp_path, "-B", "-R", "-l", f"127.0.0.1:{port}") as one:
+        gauge = block((HOST, float(TIME), [1.0]))
+        assert await delivered({"daemon": f"127.0.0.1:{port}"}, [gauge]) == []
+        one.flush()
+    assert fetch(one.base / "10.0.0.1/base/a.gauge.rrd", TIME, TIME) == {TIME: 1.0}
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"rrdtool": "/nowhere/rrdtool"}, "^cannot start /nowhere/rrdtool in .*: No such file or directory$"),
         ({"daemon": "unix:/nowhere"}, "^cannot connect to rrdcached at unix:/nowhere: No such file or directory$"),
-        ({"daemon": "127.0.0.1:x"}, "^daemon: expected unix:/PATH or HOST:PORT, got '127.0.0.1:x'$"),
+        ({"daemon": "127.0.0.1:x"}, r"^cannot connect to rrdcached at 127\.0\.0\.1:x: "),
         ({"archives": ["5:0"]}, "^archives: expected some of PDPS:ROWS, such as 5:2880$"),
         ({"archives": []}, "^archives: expected some of PDPS:ROWS, such as 5:2880$"),
     ],

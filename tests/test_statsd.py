@@ -125,6 +125,24 @@ async def test_a_closed_port_is_told_and_found_open_again() -> None:
     assert one.gauges == {"servers.web1.c.a": [2.0]}
 
 
+async def test_the_other_address_of_a_host_is_tried_where_one_is_refused(statsd: Statsd) -> None:
+    class Two(Datagrams):
+        async def addresses(self) -> list[tuple[int, Any]]:
+            return [(socket.AF_INET6, ("::1", free_port())), (socket.AF_INET, ("127.0.0.1", statsd.port))]
+
+    way = Two("localhost", statsd.port, family=socket.AF_UNSPEC, size=1400, rate=1e6)
+    await way.open()
+    await way.send(b"a:1|g\n")
+    with pytest.raises(DeliveryError, match="does not take datagrams"):
+        await way.confirmed()
+    way.abort()
+    await way.open()
+    await way.send(b"a:2|g\n")
+    await way.confirmed()
+    await way.close()
+    assert statsd.gauges == {"a": [2.0]}
+
+
 async def test_a_host_that_has_no_address_is_named() -> None:
     handler = StatsdHandler("StatsdHandler", DiamondNaming(), host="no-such-host.invalid", port=free_port())
     with pytest.raises(DeliveryError, match=r"^cannot send to no-such-host\.invalid:\d+: "):

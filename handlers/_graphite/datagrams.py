@@ -7,11 +7,14 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from monitor.handler import DeliveryError
 
 BURST = 0.02
 """Seconds' worth of bytes that go at once: some 20 kB at the default rate, a tenth of Linux' usual buffer."""
+HEARD = 0.005
+"""Seconds in which a host nearby says that nobody takes what was sent."""
 
 
 class Datagrams:
@@ -23,6 +26,7 @@ class Datagrams:
         self._size = size
         self._rate = rate
         self._due = 0.0
+        self._refusals = 0
         self._socket: socket.socket | None = None
 
     @property
@@ -45,17 +49,26 @@ class Datagrams:
 
     async def open(self) -> None:
         """Find the address; nothing is sent, so that nothing tells whether anybody is there."""
-        host, port = self._place
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host, port, family=self._family, type=socket.SOCK_DGRAM)
-            kind, _, _, _, where = found[0]
+            found = await self.addresses()
+            kind, where = found[self._refusals % len(found)]
             self._socket = socket.socket(kind, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
             self._socket.connect(where)
         except OSError as error:
             self.abort()
+            self._refusals += 1
             raise DeliveryError(f"cannot send to {self.shown}: {error.strerror or error}") from error
+
+    async def addresses(self) -> list[tuple[int, Any]]:
+        """Return the families and addresses of the host, IPv4 first.
+
+        carbon and statsd listen there, and what nobody takes elsewhere may be lost unseen.
+        """
+        host, port = self._place
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, family=self._family, type=socket.SOCK_DGRAM)
+        return sorted(((one[0], one[4]) for one in found), key=lambda one: one[0] != socket.AF_INET)
 
     async def close(self) -> None:
         self.abort()
@@ -76,11 +89,15 @@ class Datagrams:
 
     async def confirmed(self) -> None:
         """Raise when the other host has said that nobody takes it; a silent one confirms nothing."""
+        await asyncio.sleep(HEARD)
         if code := self._error():
-            raise self._refused(OSError(code, os.strerror(code)))
+            raise self._refused(os.strerror(code))
 
     def _error(self) -> int:
-        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._socket is not None else 0
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._socket is not None else 0
+        # The next socket is for the next address of the host.
+        self._refusals += code != 0
+        return code
 
     async def _one(self, datagram: bytes) -> None:
         assert self._socket is not None, "what is sent needs a socket"
@@ -90,12 +107,13 @@ class Datagrams:
             except BlockingIOError:
                 await asyncio.sleep(0.001)
             except OSError as error:
-                raise self._refused(error) from error
+                self._refusals += 1
+                raise self._refused(error.strerror or str(error)) from error
             else:
                 return
 
-    def _refused(self, error: OSError) -> DeliveryError:
-        return DeliveryError(f"{self.shown} does not take datagrams: {error.strerror or error}")
+    def _refused(self, reason: str) -> DeliveryError:
+        return DeliveryError(f"{self.shown} does not take datagrams: {reason}")
 
 
 def packed(lines: bytes, size: int) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from handlers._graphite.targets import place
 from monitor.handler import DeliveryError
 
 AT_ONCE = 500
@@ -52,10 +53,8 @@ class Daemon:
             if path.startswith("/"):
                 self._reader, self._writer = await asyncio.open_unix_connection(path)
             else:
-                host, _, port = self.address.rpartition(":") if self.address.count(":") == 1 else (self.address, "", "")
-                self._reader, self._writer = await asyncio.open_connection(host or "localhost", int(port or PORT))
-        except ValueError as error:
-            raise DeliveryError(f"daemon: expected unix:/PATH or HOST:PORT, got {self.address[:80]!r}") from error
+                host, port = place(path, PORT)
+                self._reader, self._writer = await asyncio.open_connection(host, port)
         except OSError as error:
             raise DeliveryError(f"cannot connect to rrdcached at {self.address}: {error.strerror or error}") from error
 
