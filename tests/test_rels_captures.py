@@ -10,6 +10,7 @@ import asyncio
 import base64
 import gzip
 import json
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
+import clickhouse_connect
 import lz4.frame
 import pytest
+from aiochclient import ChClient, ChClientError
 from appliance import Appliance, appliance, free_port, wait_for
+from clickhouse_connect.driver.exceptions import DatabaseError
 from rels_parts import CASES, receiving
 from servers_clickhouse import clickhouse
 from yarl import URL
@@ -173,3 +177,89 @@ def test_every_request_of_the_captures_has_the_answer_of_its_kind(
                     assert body[:60] == base64.b64decode(wanted_body)[:60]
 
     asyncio.run(replay())
+
+
+def reference(port: int) -> dict[str, Any]:
+    return {"host": "127.0.0.1", "port": port, "username": "wcs", "password": "wcs", "database": "wcs"}
+
+
+def counted(port: int, where: str) -> int:
+    body = f"SELECT count() FROM ConnectionEvent WHERE {where}".encode()
+    url = f"http://127.0.0.1:{port}/?user=wcs&password=wcs&database=wcs"
+    with urllib.request.urlopen(urllib.request.Request(url, data=body)) as answer:
+        return int(answer.read())
+
+
+@pytest.mark.parametrize("compress", [True, False, "zstd", "gzip"])
+def test_clickhouse_connect_inserts_and_reads(running: tuple[Appliance, int], compress: bool | str) -> None:
+    _, port = running
+    session = f"connect{compress}"
+    with clickhouse_connect.get_client(**reference(port), compress=compress) as client:
+        assert client.ping()
+        rows = [[1700000000000 + number, f"10.0.{number // 250}.{number % 250}", session, 1, "it's\t"]
+                for number in range(500)]  # fmt: skip
+        names = ["timestamp", "ip", "sessionId", "eventType", "eventPayload"]
+        for table in ("ConnectionEvent", "wcs.ConnectionEvent"):
+            assert client.insert(table, rows, column_names=names).written_rows == 500
+        client.raw_insert("ConnectionEvent", names, f"1\t10.0.0.1\t{session}\t0\tx\n", fmt="TabSeparated")
+        wait_for(lambda: counted(port, f"sessionId = '{session}'") == 1001, 20)
+        found = client.query(
+            "SELECT timestamp, ip, eventPayload FROM ConnectionEvent"
+            " WHERE sessionId = {s:String} AND timestamp = {t:UInt64}",
+            parameters={"s": session, "t": 1700000000300},
+        )  # fmt: skip
+        assert found.column_names == ("timestamp", "ip", "eventPayload")
+        assert [(row[0], str(row[1]), row[2]) for row in found.result_rows] == [
+            (1700000000300, "10.0.1.50", "it's\t")
+        ] * 2
+        assert client.command("SELECT count() FROM ConnectionEvent WHERE sessionId = 'nobody'") == 0
+        with pytest.raises(DatabaseError, match="UNKNOWN_TABLE"):
+            client.query("SELECT * FROM nosuch")
+        with pytest.raises(DatabaseError, match="NOT_IMPLEMENTED"):
+            client.command("TRUNCATE TABLE ConnectionEvent")
+
+
+async def test_aiochclient_inserts_and_reads(running: tuple[Appliance, int]) -> None:
+    _, port = running
+    async with aiohttp.ClientSession() as session:
+        client = ChClient(
+            session, url=f"http://127.0.0.1:{port}", user="wcs", password="wcs", database="wcs", compress_response=True
+        )
+        assert await client.is_alive()
+        rows = [(1700000000000 + number, "10.0.0.9", "aio\\'\t", number, "p") for number in range(3)]
+        await client.execute("INSERT INTO ConnectionEvent VALUES", *rows)
+        await client.execute(
+            "INSERT INTO ConnectionEvent FORMAT JSONEachRow",
+            {"timestamp": 1, "ip": "10.0.0.1", "sessionId": "aio", "eventType": 1, "eventPayload": "z"},
+        )
+        await asyncio.to_thread(wait_for, lambda: counted(port, "sessionId LIKE 'aio%'") == 4, 20)
+        found = await client.fetch(
+            "SELECT sessionId, eventType FROM ConnectionEvent WHERE ip = '10.0.0.9' AND eventType = 2"
+        )
+        assert [tuple(row.values()) for row in found] == [("aio\\'\t", 2)]
+        with pytest.raises(ChClientError, match="UNKNOWN_TABLE"):
+            await client.fetch("SELECT * FROM nosuch")
+
+
+def test_curl_inserts_a_file_and_reads_the_documented_selects(running: tuple[Appliance, int], tmp_path: Path) -> None:
+    _, port = running
+    body = tmp_path / "rows.tsv"
+    body.write_text("".join(f"{1700000000000 + n}\t10.0.0.1\tcurl\t{n % 2}\t{'x' * 100}\n" for n in range(20_000)))
+
+    def curl(*words: str) -> str:
+        command = ["curl", "-sS", "--fail-with-body", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        return done.stdout + done.stderr
+
+    url = f"http://127.0.0.1:{port}/?user=wcs&password=wcs&database=wcs"
+    assert (
+        curl(f"{url}&query=INSERT%20INTO%20ConnectionEvent%20FORMAT%20TabSeparated", "--data-binary", f"@{body}") == ""
+    )
+    wait_for(lambda: counted(port, "sessionId = 'curl'") == 20_000, 30)
+    select = (
+        "select timestamp,ip,sessionId,dictGetString('wcs.DictionaryConnectionEvents','type', eventType) as eventType"
+        " from wcs.ConnectionEvent where sessionId = 'curl' order by timestamp limit 2"
+    )
+    expected = "1700000000000\t10.0.0.1\tcurl\tCONNECTED\n1700000000001\t10.0.0.1\tcurl\tDISCONNECTED\n"
+    assert curl("-u", "wcs:wcs", f"http://127.0.0.1:{port}/", "-d", select) == expected
+    assert "Code: 516" in curl("-u", "wcs:no", f"http://127.0.0.1:{port}/", "-d", select)
