@@ -21,7 +21,7 @@ def graphs(config: Config, source: Source, names: Iterable[str]) -> Iterator[Gra
     A graph that none of these series is in (they are not collected here) is left out.
     """
     names = set(names)
-    pushed = config.registry.by_path(source.collector) is None
+    pushed = is_pushed(config, source, names)
     shown: set[str] = set()
     for graph in of_collector(config, source):
         for one in bound(graph, without_kinds(graph, names)):
@@ -32,6 +32,15 @@ def graphs(config: Config, source: Source, names: Iterable[str]) -> Iterator[Gra
     if pushed:
         rest = sorted(name for name in names - shown if ANY not in name)
         yield from map(of_series, rest[:PUSHED_GRAPHS])
+
+
+def is_pushed(config: Config, source: Source, names: set[str]) -> bool:
+    """Tell whether no collector of ours made a source: there is none of its name, or it draws none of the series.
+
+    So it is with what other agents call the same, as Telegraf and collectd have a `cpu` with names of their own.
+    """
+    cls = config.registry.by_path(source.collector)
+    return cls is None or not any(True for graph in cls.graphs for _ in bound(graph, without_kinds(graph, names)))
 
 
 def bound(graph: Graph, names: set[str]) -> Iterator[Graph]:
@@ -76,8 +85,9 @@ def find(config: Config, source: Source, names: Iterable[str], wanted: str) -> G
             device = wanted[len(graph.name) + 1 :]
             if device in devices(graph, without_kinds(graph, names)):
                 return bind(graph, device)
-    pushed = config.registry.by_path(source.collector) is None
-    return of_series(wanted) if pushed and ANY not in wanted and wanted in set(names) else None
+    if ANY in wanted or wanted not in (known := set(names)):
+        return None
+    return of_series(wanted) if is_pushed(config, source, known) else None
 
 
 def names(config: Config, source: Source, series: Iterable[str]) -> set[str]:
