@@ -32,6 +32,7 @@ def answers(packet: bytes, kind: int, number: int, token: bytes) -> bool:
 
 class PingCollector(Collector):
     path = "ping"
+    listed = {"target_": "hosts"}
 
     hosts: list[str] = option([], "names or addresses of hosts to ask; by default the watched host")
     method: Literal["auto", "icmp", "tcp"] = option("auto", "icmp, tcp, or auto: icmp where it is allowed, else tcp")

@@ -26,6 +26,7 @@ from monitor.collector import CollectError, Collector, Gauge, Graph, Http, Line,
 
 class ProcessResourcesCollector(Collector):
     path = "process"
+    nested = "process"
     local = True
     needs_enabling = True
 

@@ -166,6 +166,10 @@ class Collector:
 
     None where this class stands in for no such plugin.
     """
+    nested: ClassVar[str] = ""
+    """Diamond's sub-section whose own sub-sections are what second sections are here: [process] [[postgres]]."""
+    listed: ClassVar[Mapping[str, str]] = {}
+    """Options that are lists here, by the beginning of the names of Diamond's: target_1, target_2."""
     pushed: ClassVar[bool] = False
     """Nothing is collected: the class only declares what is pushed under its path word."""
     graphs: ClassVar[tuple[Graph, ...]] = ()

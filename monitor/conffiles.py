@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from monitor import diamond, environment, ini, logfiles
+from monitor import dialect, diamond, environment, ini, logfiles
 from monitor.ini import Entry, Place, Problem, Section
 from monitor.log import LogFile
+from monitor.registry import Registry
 from monitor.settings import Configs, Logging, Server, Settings
 from monitor.shape import Shape, Value, check, fields_of, typed
 
@@ -92,6 +93,7 @@ def flat(
     extension: str,
     where: str,
     shape: Shape,
+    registry: Registry,
     problems: list[Problem],
     unserved: list[tuple[str, Place]],
 ) -> dict[str, Section]:
@@ -102,8 +104,9 @@ def flat(
         section, wrong = ini.read(path, (where, name))
         problems += wrong
         parent = Section((where,), section.place, {}, {name: section})
+        dialect.rewrite(parent, registry)
         problems += check(Section((), section.place, {}, {where: parent}), shape, unserved)
-        found[name] = section
+        found |= parent.sections
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from monitor import conffiles, diamond, environment, graphfiles, ini, servers_ini
+from monitor import conffiles, dialect, diamond, environment, graphfiles, ini, servers_ini
 from monitor.collector import Collector
 from monitor.conffiles import Logs
 from monitor.graphfiles import GraphFiles
@@ -150,6 +150,8 @@ class _Loader:
             names = [cls.__name__ for cls in self.registry.stores]
             self.problems.append(Problem("", 0, "", "", f"expected one store among the handlers, found {names}"))
             raise ConfigError(self.problems)
+        if "collectors" in self.root.sections:
+            dialect.rewrite(self.root.sections["collectors"], self.registry)
         self._servers(server)
         self.shape = whole(self.registry)
         self.env, problems = environment.read(environ, self.root, self.shape)
@@ -320,7 +322,7 @@ class _Loader:
             problems = self.odd if directory in diamond.DIRECTORIES else self.problems
             self._refuse(f"{directory} is not a directory that can be read", f"{where}_config_path", problems)
             return {}
-        return conffiles.flat(directory, self.extension, where, self.shape, self.problems, unserved)
+        return conffiles.flat(directory, self.extension, where, self.shape, self.registry, self.problems, unserved)
 
     def _handlers(self, server: Server, unserved: list[tuple[str, Place]]) -> list[HandlerSpec]:
         classes: list[type[Handler]] = []

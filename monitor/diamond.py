@@ -26,7 +26,8 @@ HANDLER = _words(
 COLLECTOR = _words(
     "splay method stagger_collection ttl_multiplier byte_unit collectors_reload_interval hostname hostname_method"
     " percore simple normalize derivative xenfix detailed send_zero sector_size persistent_naming allowed_names greedy"
-    " precision req_host_header use_sudo sudo_cmd"
+    " precision req_host_header use_sudo sudo_cmd bin ntpq_bin ntpdc_bin floatprecision req_port unit cpu_interval"
+    " info_keys"
 )
 LOGGING = frozenset(["loggers", "formatters"])
 LOGGING_PREFIXES = ("formatter_",)

@@ -63,7 +63,7 @@ LAYERS = [
      "monitor.shape", "monitor.environment",
      "monitor.diamond", "monitor.tiers", "monitor.effective", "monitor.forecast", "monitor.graphfiles",
      "monitor.yaml_file", "monitor.conffiles", "monitor.servers_yaml", "monitor.servers_ini", "monitor.census",
-     "monitor.logfiles",
+     "monitor.logfiles", "monitor.dialect",
      "monitor.live", "monitor.setups", "monitor.sql", "monitor.sorabeat"},
     {"monitor.receivers", "monitor.metrics", "monitor.received", "monitor.ports"},
     {"monitor.web"},

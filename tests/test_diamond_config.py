@@ -184,7 +184,10 @@ def media(tmp_path: Path) -> Config:
 def test_a_media_server_keeps_its_collectors_and_their_options(media: Config, tmp_path: Path) -> None:
     jobs = {job.name: job for job in media.inventory.jobs}
     assert {"WowzaCollector", "WowzaCollector backup", "NginxCollector", "NginxCollector second"} <= jobs.keys()
-    assert not {"UptimeCollector", "DiskSpaceCollector"} & jobs.keys()
+    assert not {"DiskSpaceCollector", "ProcessResourcesCollector", "SNMPInterfaceCollector"} & jobs.keys()
+    assert jobs["ProcessResourcesCollector interpreters"].options["name"] == ["^python", "^no-such"]
+    assert jobs["ProcessResourcesCollector streamer"].options["cmdline"] == ["no-such-streamer"]
+    assert jobs["PingCollector"].options["hosts"] == ["127.0.0.1", "localhost"]
     assert jobs["WowzaCollector"].options["streams"] == ["live/one", "live/two,three"]
     assert jobs["LoadAverageCollector"].options["metrics_whitelist"] == ["0[15]$", "processes_running"]
     assert jobs["NetworkCollector"].options["interval"] == 1
@@ -262,6 +265,14 @@ PATHS = {
     "media.live.media-1.tokyo.wowza.streams",
     "media.live.media-1.tokyo.wowza.backup.streams",
     "vms.live_one.wowza.viewers",
+    "media.live.media-1.tokyo.process.interpreters.num_threads",
+    "media.live.media-1.tokyo.ping.127_0_0_1",
+    "media.live.media-1.tokyo.ping.localhost",
+    "media.live.media-1.tokyo.live.sessions",
+    "media.live.media-1.tokyo.queue.length",
+    "media.live.media-1.tokyo.sockets.tcp_inuse",
+    "media.live.media-1.tokyo.vmstat.pgfault",
+    "media.live.media-1.tokyo.uptime.hours",
 }
 
 
@@ -278,7 +289,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, status: Nginx) -> Iterator[Ran
     archive = directory / "relay/log/archive.log"
     # What does not come is the matter of the tests below, each of which then says what is missing.
     with running(directory / "a", media), running(directory / "b", relay), contextlib.suppress(AssertionError):
-        wait_for(lambda: lines.paths() >= PATHS, 60)
+        wait_for(lambda: lines.paths() >= PATHS, 30)
         wait_for(lambda: all(b"cpu.total.user" in sink.got for sink in sinks.values()), 20)
         wait_for(lambda: archive.exists() and "cpu.total.user" in archive.read_text(), 20)
     for sink in (lines, *sinks.values()):

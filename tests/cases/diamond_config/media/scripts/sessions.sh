@@ -1,0 +1,2 @@
+#!/bin/sh
+echo live.sessions 42
