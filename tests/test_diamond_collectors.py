@@ -51,7 +51,7 @@ def running(word: str) -> list[str]:
 async def gone(word: str) -> None:
     """Wait until what was killed is no more, which takes the kernel a moment."""
     async with asyncio.timeout(5):
-        while running(word):  # noqa: ASYNC110
+        while running(word):
             await asyncio.sleep(0.01)
 
 
