@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from servers_postgres import PostgresServer, postgres  # noqa: F401
 
 from handlers.postgresql import PostgreSQLHandler
 from monitor.batch import Cursor, Records, Source
-from monitor.store.events import cells
+from monitor.store.events import cells, grouping
 from monitor.store.events.days import KEEP
 from monitor.wire.clickhouse.tables import TABLES
 
@@ -201,6 +202,25 @@ async def test_what_can_never_be_stored_is_refused_and_holds_up_nothing(events: 
     assert len(await events.all()) == 1
     assert [why for _, why in refused][:2] == ["there is no column 'nothing'", "there is no such table"]
     assert len(refused) == 3 and "StreamEvent from 192.0.2.10" in refused[2].item
+
+
+async def test_many_rows_are_stored_whatever_order_helps_the_indexes(events: Events) -> None:
+    bodies = [b"".join(row(NOW - i, f"stream{i % 7}", i % 32) for i in range(n, n + 500)) for n in (0, 500)]
+    assert await events.write(*(records(body) for body in bodies)) == []
+    found = await events.all(columns="timestamp, streamname, eventtype", more="ORDER BY timestamp DESC")
+    assert found == [((NOW - i) * 1000, f"stream{i % 7}", i % 32) for i in range(1000)]
+    assert events.store.intake.stats.repaired == 0
+
+
+def test_rows_of_a_stream_come_together_in_their_order() -> None:
+    body = b"".join(row(NOW + i, f"stream-of-{i % 3}", 1) for i in range(900))
+    made = grouping.grouped(body, 7, STREAM.index("streamName")).splitlines()
+    streams = [one.split(b"\t")[4] for one in made]
+    assert sorted(made) == sorted(body.splitlines()) and len(list(itertools.groupby(streams))) == 3
+    for _, same in itertools.groupby(made, key=lambda one: one.split(b"\t")[4]):
+        times = [one.split(b"\t")[0] for one in same]
+        assert times == sorted(times)
+    assert grouping.grouped(b"a\tb\n" * 900, 7, 4) == b"a\tb\n" * 900
 
 
 @pytest.mark.parametrize("text", [b"", b"\xed\xa0\x80", b"\xf4\x8f\xbf\xbf\0", b"\xc3", bytes(range(256))])

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
 from monitor.batch import Records
 from monitor.handler import Refused
-from monitor.store.events import cells
+from monitor.store.events import cells, grouping
 from monitor.store.events.days import Days
 from monitor.store.trees import DAY
 from monitor.wire.clickhouse.tables import DATABASE, EXTRA, TABLES, Table
 
 PREFIX = f"{DATABASE}."
 PIECE = 256 * 1024
+PART = 4 << 20
 IN_A_THREAD = 32 * 1024
 """Bytes from which on making fit is a thread's work."""
 WINDOW = 900.0
@@ -138,12 +139,16 @@ class Intake:
         names = [name.lower() for name in columns]
         if not table.server:
             names.append("server")
+        key = grouping.place(columns)
 
         async def source() -> AsyncIterator[memoryview]:
-            for one in same:
-                body = memoryview(_completed(one, table, columns))
-                for first in range(0, len(body), PIECE):
-                    yield body[first : first + PIECE]
+            for bodies in _parts([_completed(one, table, columns) for one in same]):
+                body = b"".join(bodies)
+                if key is not None and len(body) > IN_A_THREAD:
+                    body = await asyncio.to_thread(grouping.grouped, body, len(names), key)
+                view = memoryview(body)
+                for first in range(0, len(view), PIECE):
+                    yield view[first : first + PIECE]
 
         async with connection.transaction():
             done = await connection.copy_to_table(
@@ -189,6 +194,20 @@ def _completed(one: Records, table: Table, columns: tuple[str, ...]) -> bytes:
     if not table.server:
         body = body.replace(b"\n", f"\t{_address(one.source.host)}\n".encode())
     return body
+
+
+def _parts(bodies: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Yield bodies together that are about as large as is worked on at once."""
+    part: list[bytes] = []
+    size = 0
+    for body in bodies:
+        part.append(body)
+        size += len(body)
+        if size >= PART:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def _address(host: str) -> str:

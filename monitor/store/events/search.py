@@ -18,13 +18,19 @@ from monitor.wire.clickhouse.tables import DATABASE, DICTIONARIES, EXTRA, Table
 
 KEY = re.compile(r"(-?\d{1,19})-(\d{1,10})-(\d{1,5})", re.ASCII)
 NARROW = 2_000
-"""Milliseconds that are looked at first where no index finds what is wanted; then eight times as many, and so on."""
+"""Milliseconds that are looked at first where no index finds what is wanted."""
+WIDER = 8
+WIDE = 60_000
+"""Milliseconds from which on it is found out first where in them there is anything."""
 TYPES = {"IPv4": "inet", "String": "text"}
 INDEXED = frozenset({"streamName", "mediaSessionId", "sessionId", "streamId"})
 SERVER = "server"
 PAGE = """
 SELECT {columns}, ctid::text AS key FROM {table} WHERE {conditions} ORDER BY {time} DESC, ctid DESC LIMIT {limit}
 """
+
+
+SOME = "SELECT EXISTS (SELECT FROM {table} WHERE {time} BETWEEN $1 AND $2)"
 
 
 class Key(NamedTuple):
@@ -76,13 +82,12 @@ class Search:
 
     async def page(self, wanted: Wanted, limit: int) -> Page:
         """Return at most so many events, the newest first."""
-        found: list[asyncpg.Record] = []
         async with self._readers() as connection, connection.transaction(readonly=True):
             await connection.execute(f"SET LOCAL statement_timeout = {int(self.timeout * 1000)}")
-            for part in _parts(wanted):
-                found += await self._fetch(connection, part, limit + 1 - len(found))
-                if len(found) > limit:
-                    break
+            if any(INDEXED.intersection(one.columns) for one in wanted.conditions):
+                found = await self._fetch(connection, wanted, limit + 1)
+            else:
+                found = await self._fetch_unindexed(connection, wanted, limit + 1)
         more = len(found) > limit
         events = [_event(wanted.table, one) for one in found[:limit]]
         return Page(events, _key(found[limit - 1], wanted.table) if more else None)
@@ -99,11 +104,46 @@ class Search:
             left -= len(page.events)
             wanted = replace(wanted, before=page.next)
 
+    async def _fetch_unindexed(
+        self, connection: asyncpg.Connection, wanted: Wanted, limit: int
+    ) -> list[asyncpg.Record]:
+        """Look at little first and then at ever more, for what no index finds is sorted as a whole."""
+        found: list[asyncpg.Record] = []
+        end, width = _end(wanted), NARROW
+        while end >= wanted.start and len(found) < limit:
+            start = max(wanted.start, end - width)
+            if width > WIDE:
+                newest = await self._newest(connection, wanted.table, start, end)
+                if newest is None:
+                    end, width = start - 1, width * WIDER
+                    continue
+                if end - newest > WIDE:
+                    end, width = newest, NARROW
+                    start = max(wanted.start, end - width)
+            part = replace(wanted, start=start, end=end)
+            found += await self._fetch(connection, part, limit - len(found))
+            end, width = start - 1, width * WIDER
+        return found
+
+    @staticmethod
+    async def _newest(connection: asyncpg.Connection, table: Table, start: int, end: int) -> int | None:
+        """Return about when the newest event between two times is, not before it; None where there is none."""
+        sql = SOME.format(table=f"{DATABASE}.{table.name.lower()}", time=table.time.lower())
+        if not await connection.fetchval(sql, start, end):
+            return None
+        while end - start > NARROW:
+            middle = (start + end) // 2
+            if await connection.fetchval(sql, middle + 1, end):
+                start = middle + 1
+            else:
+                end = middle
+        return end
+
     @staticmethod
     async def _fetch(connection: asyncpg.Connection, wanted: Wanted, limit: int) -> list[asyncpg.Record]:
         table = wanted.table
         time = table.time.lower()
-        values: list[Any] = [wanted.start, min(wanted.end, wanted.before.time) if wanted.before else wanted.end]
+        values: list[Any] = [wanted.start, _end(wanted)]
         conditions = [f"{time} BETWEEN $1 AND $2"]
         if wanted.before is not None:
             conditions.append(f"({time}, ctid) < ($2, '({wanted.before.block},{wanted.before.row})'::tid)")
@@ -128,20 +168,8 @@ class Search:
         return rows
 
 
-def _parts(wanted: Wanted) -> list[Wanted]:
-    """Return the times to look at one after the other.
-
-    What no index finds is sorted as a whole: then little is looked at first, for the newest are near.
-    """
-    if any(INDEXED.intersection(one.columns) for one in wanted.conditions):
-        return [wanted]
-    parts, width = [], NARROW
-    end = min(wanted.end, wanted.before.time) if wanted.before else wanted.end
-    while end >= wanted.start:
-        start = max(wanted.start, end - width)
-        parts.append(replace(wanted, start=start, end=end))
-        end, width = start - 1, width * 8
-    return parts
+def _end(wanted: Wanted) -> int:
+    return min(wanted.end, wanted.before.time) if wanted.before else wanted.end
 
 
 def _names(table: Table) -> list[str]:
