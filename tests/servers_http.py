@@ -15,7 +15,7 @@ BATCH = {"host": str, "collector": str, "instance": str, "time": float, "interva
 
 
 class Posted:
-    """Starts on the same port again after `stop`; `answers` are given before anything is looked at."""
+    """Starts on the same port again after `stop`; `answers` are given before anything is looked at, but for those that are None."""
 
     def __init__(self, form: str, longest: int = 100_000) -> None:
         self.form = form
@@ -26,7 +26,7 @@ class Posted:
         """(path, or host:collector:instance:name, time, value)"""
         self.requests = 0
         self.headers: list[dict[str, str]] = []
-        self.answers: list[tuple[int, dict[str, str], str]] = []
+        self.answers: list[tuple[int, dict[str, str], str] | None] = []
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -45,8 +45,8 @@ class Posted:
         body = (await request.read()).decode()
         self.requests += 1
         self.headers.append(dict(request.headers))
-        if self.answers:
-            status, headers, text = self.answers.pop(0)
+        if self.answers and (answer := self.answers.pop(0)) is not None:
+            status, headers, text = answer
             return web.Response(status=status, headers=headers, text=text)
         assert dict(request.query) == {"key": "a b"}
         if self.form == "PLAIN":

@@ -173,6 +173,20 @@ async def test_a_write_that_was_given_up_leaves_no_line(tmp_path: Path) -> None:
     assert (tmp_path / "archive.log").read_text() == line(2)
 
 
+async def test_a_write_is_on_the_disk_when_it_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced, sync = tmp_path / "archive.log", [], os.fsync
+
+    def watched(file: int) -> None:
+        sync(file)
+        synced.append(os.fstat(file).st_size)
+
+    one = await opened(path)
+    monkeypatch.setattr(os, "fsync", watched)
+    await one.write([value(1), value(2)], CURSOR)
+    assert synced == [path.stat().st_size]
+    await one.close()
+
+
 async def test_half_a_line_that_a_crash_left_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "archive.log"
     path.write_text(line(1) + "servers.web1.c.x 2")

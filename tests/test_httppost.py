@@ -97,14 +97,14 @@ async def test_it_says_who_it_is_and_may_compress(posted: Posted) -> None:
 
 
 async def test_what_was_delivered_is_not_sent_again_while_the_rest_waits(posted: Posted) -> None:
-    """Of every write the second request fails, the first time with 500 and then with a busy server."""
+    """Of every write some requests fail, of the first with 500 and of the second with a busy server."""
     journal = MemoryJournal()
     one = Outlet(handler(posted.url, format=posted.form, batch=5, flush_interval=0.0), journal, pauses=QUICK)
     await one.start()
-    posted.answers = [(500, {}, "broken"), (500, {}, "broken")]
+    posted.answers = [None, (500, {}, "broken"), None, (500, {}, "broken")]
     await journal.append([many(20)])
     await level(one, journal)
-    posted.answers = [(503, {"Retry-After": "0"}, "busy")]
+    posted.answers = [None, None, (503, {"Retry-After": "0"}, "busy")]
     await journal.append([many(20)])
     await level(one, journal)
     await one.drain(5)
