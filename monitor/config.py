@@ -309,7 +309,9 @@ class _Loader:
             found = self.find_hostname(method, name)
             identity = found or self.find_hostname("smart", "")
         except ValueError as error:
-            self.problems.append(Problem("", 0, "[server]", "hostname_method", str(error)))
+            path = ("server",) if "hostname_method" in given else ("collectors", "default")
+            place = self._place("hostname_method", *path)
+            self.problems.append(Problem(*place, ini.title(path), "hostname_method", str(error)))
             return "localhost", "localhost"
         # Diamond's reversed names are meant to be a path of several parts; in others a dot would make a false one.
         return identity, found if method.endswith("_rev") and not name else found.replace(".", "_")

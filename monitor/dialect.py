@@ -22,11 +22,12 @@ def rewrite(parent: Section, registry: Registry) -> None:
         if cls is None:
             continue
         _lists(child, cls)
-        if (groups := child.sections.get(cls.nested)) is not None and cls.nested and not groups.entries:
+        groups = child.sections.get(cls.nested) if cls.nested else None
+        if groups is not None and groups.sections:
             del parent.sections[name]
             for word, group in groups.sections.items():
                 called = f"{name} {word}"
-                entries = {**child.entries, **group.entries}
+                entries = {**child.entries, **groups.entries, **group.entries}
                 others = {key: each for key, each in child.sections.items() if key != cls.nested}
                 sections = {**others, **group.sections}
                 parent.sections[called] = Section((*parent.path, called), group.place, entries, sections)

@@ -358,10 +358,22 @@ def test_a_relay_keeps_an_archive(ran: Ran) -> None:
             "[logger_root]\nhandlers = f\n[handler_f]\nargs = ('/tmp/x.log', 'midnight', 1, -7)",
             "[handler_f] args: expected a whole number, at least 0, as backupCount, got '-7'",
         ),
+        (
+            "[collectors]\n[[ProcessResourcesCollector]]\n[[[process]]]\n[[[[pg]]]]\nnaem = x",
+            "a.conf:5: [collectors] [[ProcessResourcesCollector pg]] naem: unknown key; did you mean name?",
+        ),
+        (
+            "[collectors]\n[[ProcessResourcesCollector]]\n[[[process]]]\nname = x",
+            "[[[process]]]: only keys are allowed here, no sections",
+        ),
+        (
+            "[collectors]\n[[PingCollector]]\ntarget_1 = 'a",
+            "a.conf:3: [collectors] [[PingCollector]] target_1: unknown key",
+        ),
         ("[handler_f]\nlevel = LOUD", "[handler_f] level: expected DEBUG or INFO or WARNING"),
         (
             "[collectors]\n[[default]]\nhostname_method = shell\nhostname = exit 3",
-            "hostname_method: the command that tells the host's name failed",
+            "a.conf:3: [collectors] [[default]] hostname_method: the command that tells the host's name failed",
         ),
     ],
 )
