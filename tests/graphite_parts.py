@@ -62,16 +62,24 @@ class Graphite:
 
     async def send(self, data: bytes) -> None:
         """Send lines on a connection of their own, and return when all is dealt with."""
-        before = self.stats.lines + sum(self.stats.bad.values())
         opened = self.stats.opened
-        _, writer = await asyncio.open_connection(HERE, self.port)
-        writer.write(data)
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
+        async with connected(self.port) as writer:
+            writer.write(data)
+            await writer.drain()
         await self.until(lambda: self.stats.opened > opened and not self.stats.connections)
         await self.idle()
-        assert self.stats.lines + sum(self.stats.bad.values()) > before or not data.strip()
+
+
+@contextlib.asynccontextmanager
+async def connected(port: int) -> AsyncIterator[asyncio.StreamWriter]:
+    """A connection that is closed at the end."""
+    _, writer = await asyncio.open_connection(HERE, port)
+    try:
+        yield writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager

@@ -17,7 +17,7 @@ import orjson
 from numpy.typing import NDArray
 
 from monitor.batch import Batch, Kind, Limits, Source
-from monitor.wire.paths import LONGEST, Paths, Place
+from monitor.wire.paths import LONGEST, Paths
 
 PIECE = 16 << 10
 """Bytes that are read in one step: about 0.2 ms, and where all paths are new 2 ms."""
@@ -87,7 +87,8 @@ class Reader:
         """Forget all paths: what was read of lines must have been made batches before."""
         self._ids: dict[bytes, int] = {}
         self._sources: dict[Source, int] = {}
-        self._places: list[Place] = []
+        self._known: list[Source] = []
+        self._name_of: list[str] = []
         self._source_of = np.empty(1024, dtype=np.int64)
         self._names: dict[str, str] = {}
         self._layouts: dict[tuple[str, ...], tuple[tuple[str, ...], dict[str, Limits]]] = {}
@@ -251,11 +252,13 @@ class Reader:
                 self._minute = now
                 self._new.clear()
             source = self._sources.setdefault(place[0], len(self._sources))
+            if source == len(self._known):
+                self._known.append(place[0])
             if self._new[source] >= self.bounds.names:
                 return -1 - REASONS.index("names")
             self._new[source] += 1
-            number = len(self._places)
-            self._places.append((place[0], self._names.setdefault(place[1], place[1])))
+            number = len(self._name_of)
+            self._name_of.append(self._names.setdefault(place[1], place[1]))
             if number >= len(self._source_of):
                 self._source_of = np.concatenate([self._source_of, np.empty_like(self._source_of)])
             self._source_of[number] = source
@@ -286,7 +289,7 @@ class Reader:
         for start, end, source, time in zip(
             starts, [*starts[1:], len(ids)], sources[starts].tolist(), times[starts].tolist(), strict=True
         ):
-            names, limits = self._run(ids[start:end])
+            names, limits = self._run(ids[start:end], source)
             one = dict(zip(names, values[start:end], strict=True))
             if len(one) < end - start:
                 found.refuse("repeated", names[0].encode(), end - start - len(one))
@@ -296,7 +299,7 @@ class Reader:
             else:
                 if before is not None:
                     several.add(source)
-                batch = Batch(self._places[ids[start]][0], time, one, NO_KINDS, NO_META, -self.bounds.interval, limits)
+                batch = Batch(self._known[source], time, one, NO_KINDS, NO_META, -self.bounds.interval, limits)
                 last[source] = time, batch
                 made.append(batch)
             done += end - start + 10
@@ -332,15 +335,15 @@ class Reader:
             batch.values = dict(list(batch.values.items())[: self.bounds.names])
         return batch
 
-    def _run(self, ids: Integers) -> tuple[tuple[str, ...], dict[str, Limits]]:
+    def _run(self, ids: Integers, source: int) -> tuple[tuple[str, ...], dict[str, Limits]]:
         """Return the names of paths of one source, and their limits."""
         key = ids.tobytes()
         run = self._runs.get(key)
         if run is None:
             numbers = ids.tolist()
-            names = tuple(self._places[number][1] for number in numbers)
+            names = tuple(map(self._name_of.__getitem__, numbers))
             # Sources that report the same share the names, and so the text of a layout is compared by identity.
-            shared = (self._places[numbers[0]][0].collector, *names) if self.bounds.limits else names
+            shared = (self._known[source].collector, *names) if self.bounds.limits else names
             run = self._layouts.get(shared)
             if run is None:
                 run = self._layouts[shared] = names, limits_of(shared[0], names, self.bounds.limits)

@@ -39,8 +39,8 @@ def rows(hosts: int, minutes: int) -> list[tuple[int, list[tuple[str, list[str]]
     rng = random.Random(1)
     start = int(time.time()) // 60 * 60 - minutes * 60
     return [
-        (start + 60 * minute, [(f"host{host:04d}", [f"{rng.random() * 1000:.2f}" for _ in NAMES]) for host in range(hosts)])
-        for minute in range(minutes)
+        (start + 60 * m, [(f"host{h:04d}", [f"{rng.random() * 1000:.2f}" for _ in NAMES]) for h in range(hosts)])
+        for m in range(minutes)
     ]  # fmt: skip
 
 
@@ -192,9 +192,7 @@ def parse() -> None:
         body = lines(at, values)
         found, made = Lines(), 0
         began, cpu = time.thread_time(), time.process_time()
-        steps = []
-        for _ in reader.read(body, at + 60, found):
-            steps.append(time.thread_time())
+        steps = [time.thread_time() for _ in reader.read(body, at + 60, found)]
         for some in reader.batches(found):
             made += len(some)
             steps.append(time.thread_time())
