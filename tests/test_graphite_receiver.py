@@ -201,9 +201,9 @@ async def test_a_burst_of_50000_lines_does_not_hold_the_loop(tmp_path: Path) -> 
         data = burst(at)
         async with connected(one.port) as writer:
             steps: list[float] = []
-        # As the appliance has it: what was there before is not walked again.
-        gc.collect()
-        gc.freeze()
+            # As the appliance has it: what was there before is not walked again.
+            gc.collect()
+            gc.freeze()
             ended = asyncio.Event()
 
             def step(before: float) -> None:
@@ -217,7 +217,7 @@ async def test_a_burst_of_50000_lines_does_not_hold_the_loop(tmp_path: Path) -> 
             writer.write(data)
             await one.until(lambda: one.stats.lines == 100_000 and not one.intake.held)
             ended.set()
-        gc.unfreeze()
+            gc.unfreeze()
             worst = sorted(steps)[-3:]
             assert worst[0] < 0.005, [f"{1000 * each:.1f} ms" for each in worst]
 
