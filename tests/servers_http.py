@@ -15,7 +15,7 @@ BATCH = {"host": str, "collector": str, "instance": str, "time": float, "interva
 
 
 class Posted:
-    """Starts on the same port again after `stop`; `answers` are given before anything is looked at, but for those that are None."""
+    """Starts on the same port again after `stop`; `answers` but None are given without looking at a request."""
 
     def __init__(self, form: str, longest: int = 100_000) -> None:
         self.form = form
