@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator
@@ -16,8 +17,12 @@ from servers_postgres import PostgresServer, postgres  # noqa: F401
 
 from handlers.postgresql import PostgreSQLHandler
 from monitor.batch import Cursor, Records, Source
+from monitor.rels import Rels
 from monitor.store.events import cells, grouping
 from monitor.store.events.days import KEEP
+from monitor.store.events.reading import ROLE
+from monitor.store.events.search import Wanted
+from monitor.wire.clickhouse.errors import ClickHouseError
 from monitor.wire.clickhouse.tables import TABLES
 
 DAY = 86400
@@ -51,22 +56,26 @@ class Events:
         return [tuple(one) for one in await self.direct.fetch(f"SELECT {columns} FROM wcs.{table} {more}")]
 
 
+@contextlib.asynccontextmanager
+async def stored(url: str, directory: Path) -> AsyncIterator[PostgreSQLHandler]:
+    store = PostgreSQLHandler("PostgreSQLHandler", DiamondNaming(), database=url, data_dir=directory, clock=lambda: NOW)
+    # The tests do the maintenance themselves.
+    store.paused = lambda: True
+    await store.open()
+    yield store
+    await store.close()
+
+
 @pytest.fixture
 async def events(postgres: PostgresServer, tmp_path: Path) -> AsyncIterator[Events]:
     name = f"e{time.monotonic_ns()}"
     admin = await asyncpg.connect(postgres.url())
     await admin.execute(f"CREATE DATABASE {name}")
     await admin.close()
-    store = PostgreSQLHandler(
-        "PostgreSQLHandler", DiamondNaming(), database=postgres.url(name), data_dir=tmp_path, clock=lambda: NOW
-    )
-    # The tests do the maintenance themselves.
-    store.paused = lambda: True
-    await store.open()
-    direct = await asyncpg.connect(postgres.url(name))
-    yield Events(store, direct)
-    await direct.close()
-    await store.close()
+    async with stored(postgres.url(name), tmp_path) as store:
+        direct = await asyncpg.connect(postgres.url(name))
+        yield Events(store, direct)
+        await direct.close()
 
 
 async def test_what_was_sent_lies_in_the_partition_of_its_day(events: Events) -> None:
@@ -202,6 +211,32 @@ async def test_what_can_never_be_stored_is_refused_and_holds_up_nothing(events: 
     assert len(await events.all()) == 1
     assert [why for _, why in refused][:2] == ["there is no column 'nothing'", "there is no such table"]
     assert len(refused) == 3 and "StreamEvent from 192.0.2.10" in refused[2].item
+
+
+async def test_a_user_who_may_make_no_roles_stores_and_searches_but_is_told_why_selects_are_refused(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    name = f"p{time.monotonic_ns()}"
+    admin = await asyncpg.connect(postgres.url())
+    await admin.execute(f"CREATE ROLE {name} LOGIN")
+    await admin.execute(f"CREATE DATABASE {name} OWNER {name}")
+    await admin.close()
+    async with stored(postgres.url(name).replace("monitor:", f"{name}:"), tmp_path) as store:
+        assert await store.write([records(row(NOW))], Cursor(1, 1)) == []
+        await store.maintain()
+        wanted = Wanted(TABLES["StreamEvent"], 0, int(NOW * 1000))
+        assert len((await store.search.page(wanted, 5)).events) == 1
+        with pytest.raises(ClickHouseError) as caught:
+            await store.reading.select("SELECT count() FROM StreamEvent", max_rows=5)
+        assert caught.value.code == 497 and ROLE in caught.value.text
+
+
+def test_keep_says_for_how_long_and_what_is_wrong_with_it() -> None:
+    assert Rels({"keep": ["2w", "CDNEvent = 36h"]}).kept == {"": 14 * DAY, "CDNEvent": 1.5 * DAY}
+    assert Rels({}).kept == {"": KEEP}
+    for text in ("x", "0d", "30", "Nothing=3d", "30d CDNEvent=7d"):
+        ((key, why),) = Rels({"keep": [text]}).check()
+        assert key == "keep" and text.partition("=")[0] in why
 
 
 async def test_many_rows_are_stored_whatever_order_helps_the_indexes(events: Events) -> None:

@@ -19,7 +19,8 @@ from monitor.wire.clickhouse.tables import DATABASE, EXTRA, TABLES, Table
 
 PREFIX = f"{DATABASE}."
 PIECE = 256 * 1024
-PART = 4 << 20
+PART = 2 << 20
+"""Bytes that are worked on at once: no call of ours holds up the others for longer than about 2 ms."""
 IN_A_THREAD = 32 * 1024
 """Bytes from which on making fit is a thread's work."""
 WINDOW = 900.0
