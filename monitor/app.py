@@ -37,6 +37,7 @@ from monitor.rates import Rates
 from monitor.receivers.graphite_intake import GraphiteIntake
 from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.receivers.opening import Receivers
+from monitor.receivers.rels_intake import RelsIntake
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, Runner
 from monitor.scheduler import Scheduler
@@ -132,6 +133,10 @@ class Appliance:
     @property
     def graphite(self) -> GraphiteIntake:
         return self.receivers.graphite
+
+    @property
+    def rels(self) -> RelsIntake:
+        return self.receivers.rels
 
     async def run(self) -> None:
         """Open, serve until a signal, close. StartError says why it cannot start."""

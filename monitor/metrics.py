@@ -22,6 +22,7 @@ from monitor.query import Stats as QueryStats
 from monitor.rates import RateStats
 from monitor.receivers.graphite_intake import GraphiteIntake
 from monitor.receivers.kurado_intake import KuradoIntake
+from monitor.receivers.rels_intake import RelsIntake
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, JobKey
 
@@ -67,6 +68,8 @@ class Parts(Protocol):
     def kurado(self) -> KuradoIntake: ...
     @property
     def graphite(self) -> GraphiteIntake: ...
+    @property
+    def rels(self) -> RelsIntake: ...
 
 
 class PushCounts(Protocol):
@@ -116,6 +119,7 @@ class Metrics:
         yield from self._heard()
         yield from self._kurado()
         yield from received.graphite(self.parts.graphite)
+        yield from received.rels(self.parts.rels.stats)
         yield from received.influx(self.web.influx)
         yield from self._web()
 

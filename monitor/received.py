@@ -1,4 +1,4 @@
-"""The numbers of the receivers of Graphite's and InfluxDB's lines as OpenMetrics."""
+"""The numbers of the receivers of Graphite's and InfluxDB's lines and of WCS's events as OpenMetrics."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from monitor.receivers.graphite_intake import GraphiteIntake
+from monitor.receivers.rels_intake import RelsStats
 
 
 class InfluxCounts(Protocol):
@@ -46,6 +47,26 @@ def influx(stats: InfluxCounts) -> Iterator[Metric]:
     yield CounterMetricFamily("monitor_influx_batches", "Batches made of them.", value=stats.batches)
     yield by_reason("monitor_influx_bad_lines", "Lines refused.", stats.bad)
     yield by_reason("monitor_influx_refused_batches", "Batches refused.", stats.refused)
+
+
+def rels(stats: RelsStats) -> Iterator[Metric]:
+    """Yield what was written as to ClickHouse."""
+    batches = CounterMetricFamily("monitor_rels_batches", "INSERTs that the journal has.", labels=("table",))
+    rows = CounterMetricFamily("monitor_rels_rows", "Rows of these.", labels=("table",))
+    for family, counts in ((batches, stats.batches), (rows, stats.rows)):
+        for table, count in list(counts.items()):
+            family.add_metric((table,), count)
+        yield family
+    yield CounterMetricFamily("monitor_rels_requests", "Requests received.", value=stats.requests)
+    yield CounterMetricFamily("monitor_rels_bytes", "Bytes of rows, as they are kept.", value=stats.bytes)
+    yield CounterMetricFamily("monitor_rels_repeats", "Batches sent again, and kept once.", value=stats.repeats)
+    yield CounterMetricFamily("monitor_rels_reads", "Readings answered.", value=stats.reads)
+    yield CounterMetricFamily("monitor_rels_busy", "Requests refused: no more could be taken.", value=stats.busy)
+    yield GaugeMetricFamily("monitor_rels_servers", "Servers that sent events.", value=len(stats.heard))
+    yield GaugeMetricFamily("monitor_rels_connections", "Connections of clients.", value=stats.connections)
+    yield CounterMetricFamily("monitor_rels_opened_connections", "Connections so far.", value=stats.opened)
+    yield by_reason("monitor_rels_refused", "Requests refused.", stats.refused)
+    yield by_reason("monitor_rels_turned_away", "Connections refused by us.", stats.turned_away)
 
 
 def by_reason(name: str, text: str, counts: Mapping[str, int]) -> Metric:

@@ -14,6 +14,7 @@ import pytest
 import zstandard
 from rels_parts import ROW, receiving
 
+from monitor import received
 from monitor.pipeline import Busy
 from monitor.wire.clickhouse.framing import framed, unframed
 
@@ -418,3 +419,22 @@ async def test_who_waits_at_the_end_gets_an_answer(tmp_path: Path) -> None:
         await server.receiver.close(2)
         assert (await asked).status == 200
         assert await server.rows() == ROW.encode()
+
+
+async def test_what_was_taken_and_refused_is_counted(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        await server.ask(INSERT, ROW * 2, query_id="a")
+        await server.ask(INSERT, ROW * 2, query_id="a")
+        await server.ask(INSERT, "1\n")
+        await server.ask("SELECT 1")
+        found = {
+            (sample.name.removeprefix("monitor_rels_"), *sample.labels.values()): sample.value
+            for family in received.rels(server.stats)
+            for sample in family.samples
+        }
+        assert found["rows_total", "ConnectionEvent"] == 2
+        assert found["batches_total", "ConnectionEvent"] == 1
+        assert found["refused_total", "CANNOT_PARSE_INPUT_ASSERTION_FAILED"] == 1
+        counts = {name: found[name,] for name in ("requests_total", "repeats_total", "reads_total", "servers")}
+        assert counts == {"requests_total": 4, "repeats_total": 1, "reads_total": 1, "servers": 1}
+        assert found["connections",] == found["opened_connections_total",] == 1

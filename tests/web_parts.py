@@ -26,6 +26,7 @@ from monitor.query import Query
 from monitor.rates import Rates
 from monitor.receivers.graphite_intake import GraphiteIntake
 from monitor.receivers.kurado_intake import KuradoIntake
+from monitor.receivers.rels_intake import RelsIntake
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, Runner
 from monitor.web import Services, make_app
@@ -69,6 +70,7 @@ class Parts:
         self.kurado = KuradoIntake(
             self.pipeline.accept, self.liveness.report, lambda: self.config.kurado, lambda: self.config.inventory
         )
+        self.rels = RelsIntake(self.pipeline.accept_records, lambda: self.config.rels, clock=clock)
         self.graphite = GraphiteIntake(self.pipeline.accept, lambda: self.config.graphite, clock=clock)
         self.outlet = Outlet(self.store, self.journal, opened=True, pause=self.pause)
         self.store.flush_interval = 0  # type: ignore[assignment]

@@ -25,6 +25,7 @@ from monitor.query import Query
 from monitor.rates import Rates
 from monitor.receivers.graphite_intake import GraphiteIntake
 from monitor.receivers.kurado_intake import KuradoIntake
+from monitor.receivers.rels_intake import RelsIntake
 from monitor.redis_meta import RedisMeta
 from monitor.runner import Job, JobKey
 from monitor.web.units import Units
@@ -85,6 +86,8 @@ class Parts(Protocol):
     def kurado(self) -> KuradoIntake: ...
     @property
     def graphite(self) -> GraphiteIntake: ...
+    @property
+    def rels(self) -> RelsIntake: ...
 
 
 @dataclass
