@@ -301,15 +301,16 @@ class _Loader:
         return graphfiles.read(directories, self.registry, server.max_graph_files)
 
     def _own_name(self, server: Server) -> tuple[str, str]:
-        given = {key: getattr(server, key) for key in ("hostname", "hostname_method") if key in server.origins}
         own = self.settings(Own, "collectors", "default")
-        name = given.get("hostname", own.hostname)
-        method = given.get("hostname_method", own.hostname_method)
+        path = ("server",) if "hostname_method" in server.origins else ("collectors", "default")
+        for key in own.origins.keys() - server.origins.keys():
+            setattr(server, key, getattr(own, key))
+            server.origins[key] = own.origins[key]
+        name, method = server.hostname, server.hostname_method
         try:
             found = self.find_hostname(method, name)
             identity = found or self.find_hostname("smart", "")
         except ValueError as error:
-            path = ("server",) if "hostname_method" in given else ("collectors", "default")
             place = self._place("hostname_method", *path)
             self.problems.append(Problem(*place, ini.title(path), "hostname_method", str(error)))
             return "localhost", "localhost"

@@ -31,6 +31,10 @@ def lines(config: Config) -> Iterator[str]:
         if job.target.local:
             yield from ("", f"[[{job.name}]]", *_plugin(options_of(job.cls), job.options, job.places, enabled=True))
             yield from _path(job)
+    on = {job.cls for job in config.inventory.jobs if job.target.local and not job.section}
+    for cls in config.registry.collectors.values():
+        if cls.local and not cls.needs_enabling and cls not in on:
+            yield from ("", f"[[{cls.__name__}]]", "enabled = False")
     yield from ("", "[roles]")
     for name, role in config.roles.items():
         yield from _settings(f"[[{name}]]", role)

@@ -21,11 +21,12 @@ from servers_nginx import Nginx, nginx
 from collectors.diskspace import FILE_SYSTEMS, DiskSpaceCollector
 from collectors.memory import MemoryCollector
 from collectors.network import NetworkCollector
-from monitor import log
+from monitor import effective, log
 from monitor.batch import Batch, Kind, Source
 from monitor.cli import main
 from monitor.collector import CollectError, Collector, Target
 from monitor.config import Config, ConfigError, load
+from monitor.live import fixed_settings
 from monitor.naming import Paths
 from monitor.published import UNITS
 from monitor.registry import Registry
@@ -573,3 +574,31 @@ def test_a_sample_cannot_be_written_where_a_file_is(tmp_path: Path, capsys: pyte
     (tmp_path / "s").write_text("")
     assert main(["sample-config", "--all", str(tmp_path / "s")]) == 1
     assert "s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["media", "relay"])
+def test_the_effective_configuration_of_a_site_loads_and_is_the_same(name: str, tmp_path: Path) -> None:
+    words = dict.fromkeys(("NGINX", "GRAPHITE", "DEAD", "PICKLE", "STATSD", "HTTP"), 9)
+    config = load([site(name, tmp_path / "site", **words)], {})
+    (tmp_path / "again.conf").write_text("\n".join(effective.lines(config)) + "\n")
+    again = load([tmp_path / "again.conf"], {})
+    assert [job.name for job in again.inventory.jobs] == [job.name for job in config.inventory.jobs]
+    assert [handler.name for handler in again.handlers] == [handler.name for handler in config.handlers]
+    assert (again.logs.files, again.logs.levels) == (config.logs.files, config.logs.levels)
+    assert config.logs.files
+    paths = [
+        [Paths(each.inventory).path(Source(job.target.host, job.cls.path, job.section)) for job in each.inventory.jobs]
+        for each in (config, again)
+    ]
+    assert paths[0] == paths[1]
+
+
+def test_a_log_file_that_changes_needs_a_new_start(tmp_path: Path) -> None:
+    configs = []
+    for level in ("INFO", "ERROR"):
+        (tmp_path / "a.conf").write_text(
+            f"[logger_root]\nhandlers = f\n[handler_f]\nlevel = {level}\nargs = ('{tmp_path}/x.log',)\n"
+        )
+        configs.append(load([tmp_path / "a.conf"], {}))
+    assert list(fixed_settings(*configs)) == ["[handler_NAME] and [logger_NAME]"]
+    assert not list(fixed_settings(configs[1], configs[1]))
