@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from monitor.wire.clickhouse import cells
 from monitor.wire.clickhouse.cells import refusal, shown
 from monitor.wire.clickhouse.errors import ClickHouseError
-from monitor.wire.clickhouse.rows import SLICE, Piece, Pieces, assembled, at_row, located
+from monitor.wire.clickhouse.rows import SLICE, Piece, Pieces, assembled, at_row, joined, matched
 from monitor.wire.clickhouse.types import Column, Type
 
 BOM = b"\xef\xbb\xbf"
-PIECE = 64 << 10
+PLAIN = rb'("(?:[^"]++|"")*+"|[^"\',\r\n]*+)'
 QUOTED = re.compile(rb'(?s)[ \t]*+"((?:[^"]++|"")*+)"[ \t]*+')
 SINGLE = re.compile(rb"(?s)[ \t]*+'((?:[^']++|'')*+)'[ \t]*+")
 BARE = re.compile(rb"[^,\r\n]*+")
@@ -26,44 +26,38 @@ NULL = b"\\N"
 def read(body: bytes, columns: Sequence[Column], at: int = 0) -> Pieces:
     """Yield the rows from byte `at` on, canonical."""
     ways = [converter(column.type) for column in columns]
-    width = len(columns)
-    count = 0
+    plain = re.compile(rb"[ \t]*+,[ \t]*+".join([PLAIN] * len(columns)).join((rb"[ \t]*+", rb"[ \t]*+(?:\r?\n|\Z)")))
+    count = slow = 0
     while at < len(body):
-        end = _end(body, at)
-        lines = body[at:end].split(b"\n") if not _special(body, at, end) else []
-        if lines and not lines[-1]:
-            del lines[-1]
-        rows = [line.split(b",") for line in lines]
-        if b" " in body[at:end] or b"\t" in body[at:end]:
-            rows = [[cell.strip(b" \t") for cell in row] for row in rows]
-        if rows and set(map(len, rows)) == {width}:
-            columns_of_cells = list(zip(*rows, strict=True))
-            made = []
-            for way, given, column in zip(ways, columns_of_cells, columns, strict=True):
-                try:
-                    made.append(list(map(way, given)))
-                except ClickHouseError as error:
-                    raise located(error, given, way, column, count) from None
+        rows, end = matched(plain, body, at, len(body), SLICE) if at >= slow else ([], at)
+        if rows:
+            try:
+                made = list(map(_column, zip(*rows, strict=True), columns, ways))
+            except ClickHouseError:
+                slow = end  # row by row, which tells the one that is wrong
+                continue
             yield Piece(len(rows), assembled(made))
             count += len(rows)
             at = end
-            continue
-        slow: list[list[bytes]] = []
-        while at < len(body) and len(slow) < SLICE and at < end:
-            row, at = _row(body, at, columns, ways, count + len(slow) + 1)
-            slow.append(row)
-        yield Piece(len(slow), assembled(list(zip(*slow, strict=True))))
-        count += len(slow)
+        else:
+            row, at = _row(body, at, columns, ways, count + 1)
+            yield Piece(1, joined([row]))
+            count += 1
 
 
-def _special(body: bytes, at: int, end: int) -> bool:
-    return any(body.find(sign, at, end) >= 0 for sign in (b'"', b"'", b"\r"))
-
-
-def _end(body: bytes, at: int) -> int:
-    if len(body) - at <= PIECE:
-        return len(body)
-    return body.rfind(b"\n", at, at + PIECE) + 1 or body.find(b"\n", at) + 1 or len(body)
+def _column(cells_given: Sequence[bytes], column: Column, way: Callable[[bytes], bytes]) -> list[bytes]:
+    """Return the canonical cells of a column, of cells that may stand in double quotes."""
+    if column.type.kind == "string":
+        return [
+            cells.escaped(cell[1:-1].replace(b'""', b'"')) if cell[:1] == b'"' else way(cell.rstrip(b" \t"))
+            for cell in cells_given
+        ]
+    known = {}
+    for cell in set(cells_given):
+        if cell[:1] == b'"' and column.type.kind == "bool":
+            raise refusal(467, "Cannot parse boolean value in quotes")
+        known[cell] = way(cell[1:-1] if cell[:1] == b'"' else cell.rstrip(b" \t"))
+    return [known[cell] for cell in cells_given]
 
 
 def names(body: bytes, at: int = 0) -> tuple[list[str], int]:

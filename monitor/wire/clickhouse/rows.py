@@ -6,6 +6,7 @@ Rows end with a newline, cells are apart by tabs; a String's bytes stand as they
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,16 @@ class Piece:
 Pieces = Iterator[Piece]
 SLICE = 512
 """Rows that are read at once where each one is looked at; a reader then lets others work."""
+
+
+def matched(row: re.Pattern[bytes], body: bytes, at: int, end: int, most: int) -> tuple[list[tuple[bytes, ...]], int]:
+    """Return the groups of rows that match one after the other, at most so many, and where they end."""
+    rows: list[tuple[bytes, ...]] = []
+    match = row.match
+    while at < end and len(rows) < most and (found := match(body, at)):
+        rows.append(found.groups())
+        at = found.end()
+    return rows, at
 
 
 def assembled(columns: Sequence[Iterable[bytes]]) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from monitor.wire.clickhouse import cells
 from monitor.wire.clickhouse.cells import refusal, shown
 from monitor.wire.clickhouse.errors import ClickHouseError
-from monitor.wire.clickhouse.rows import SLICE, Piece, Pieces, at_row, joined
+from monitor.wire.clickhouse.rows import SLICE, Piece, Pieces, assembled, at_row, joined, matched
 from monitor.wire.clickhouse.types import Column, Type
 
 CELL = re.compile(
@@ -29,7 +29,8 @@ CALL = re.compile(
 )
 BEFORE = re.compile(rb"\s*+(?:(;)|(\()|(\Z))")
 BETWEEN = re.compile(rb"\s*+,?\s*+(?:(;)|(\()|(\Z))")
-LONGEST = 64 << 20
+PLAIN = rb"('(?:[^'\\]++|\\.|'')*+'|[+-]?[\w.]++)"
+"""A cell as drivers write it; others are read one by one."""
 NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 HEX = re.compile(rb"([+-]?)0[xX]([0-9a-fA-F]{1,32})")
 WHOLE = re.compile(rb"[+-]?\d{1,80}")
@@ -44,22 +45,34 @@ Convert = Callable[[bytes, bool], bytes]
 def read(body: bytes, columns: Sequence[Column]) -> Pieces:
     """Yield the rows, canonical."""
     ways = [converter(column.type) for column in columns]
-    at = count = 0
+    plain = re.compile(rb"\s*+,\s*+".join([PLAIN] * len(columns)).join((rb"(?s)\s*+,?\s*+\(\s*+", rb"\s*+\)")))
+    at = count = slow = 0
     while True:
-        rows: list[list[bytes]] = []
-        while len(rows) < SLICE:
-            found = (BETWEEN if count or rows else BEFORE).match(body, at)
-            if found is None:
-                raise refusal(
-                    27, f"Cannot parse input: expected '(' before: {shown(body[at:])}: at row {count + len(rows)}"
-                )
-            if not found[2]:
-                yield Piece(len(rows), joined(rows) if rows else b"")
-                return
-            row, at = _row(body, found.end(), columns, ways, count + len(rows) + 1)
-            rows.append(row)
-        count += len(rows)
-        yield Piece(len(rows), joined(rows))
+        rows, end = matched(plain, body, at, len(body), SLICE) if count and at >= slow else ([], at)
+        if rows:
+            try:
+                made = list(map(_column, zip(*rows, strict=True), ways))
+            except ClickHouseError:
+                slow = end  # row by row, which tells the one that is wrong
+                continue
+            yield Piece(len(rows), assembled(made))
+            count += len(rows)
+            at = end
+            continue
+        found = (BETWEEN if count else BEFORE).match(body, at)
+        if found is None:
+            raise refusal(27, f"Cannot parse input: expected '(' before: {shown(body[at:])}: (at row {count + 1})")
+        if not found[2]:
+            return
+        row, at = _row(body, found.end(), columns, ways, count + 1)
+        yield Piece(1, joined([row]))
+        count += 1
+
+
+def _column(given: Sequence[bytes], way: Convert) -> list[bytes]:
+    """Return the canonical cells of a column."""
+    known = {cell: way(_text(cell[1:-1]), True) if cell[:1] == b"'" else way(cell, False) for cell in set(given)}
+    return [known[cell] for cell in given]
 
 
 def _row(
