@@ -68,6 +68,10 @@ OTHERS = (
     DOCUMENTED[1] + " WHERE eventType IN ('CONNECTED', 'DISCONNECTED') ORDER BY timestamp LIMIT 4",
     "SELECT lower(streamName) AS l, max(timestamp) AS newest FROM wcs.StreamEvent WHERE l LIKE 't%' GROUP BY l HAVING"
     f" newest > {START}",
+    "SELECT eventType + 1 AS a, intDiv(timestamp, 7) AS b, toInt64(eventType) - 9 AS c, eventType % 2 AS d FROM"
+    " wcs.StreamEvent",
+    "SELECT sum(audioBuffered) AS a, min(audioBuffered) AS b, sum(audioRate) AS c, max(segmentInterval) AS d FROM"
+    " wcs.MixerEvent AS m INNER JOIN wcs.HlsSegmenterEvents AS h ON m.timestamp = h.timestamp",
     "SELECT streamName FROM wcs.StreamEvent UNION ALL SELECT nodeId FROM wcs.CDNEvent",
     "SELECT max(clientId), toString(max(clientId)) FROM wcs.HlsClientEvents",
     "SELECT upper(streamName), concat(streamName, '-', sessionId), substring(sessionId, 2, 3) FROM wcs.StreamEvent",

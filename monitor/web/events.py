@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import asyncpg
@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 
 from monitor.store.events.search import SERVER, Condition, Key, Search, Wanted, names, numbers
-from monitor.web.answers import STARTED, answer
+from monitor.web.answers import STARTED, listing
 from monitor.web.params import times, whole
 from monitor.web.problem import ProblemError, bad, patience, unknown
 from monitor.web.services import Services
@@ -73,12 +73,10 @@ class Events:
                 page = await store.search.page(wanted, limit)
         except asyncpg.QueryCanceledError:
             raise _too_much() from None
-        return answer(
-            {
-                "table": table.name, "start": start, "end": end, "events": page.events,
-                "next": str(page.next) if page.next else None,
-            }
-        )  # fmt: skip
+        after = str(page.next) if page.next else None
+        return await listing(
+            request, "events", _slices(page.events), table=table.name, start=start, end=end, next=after
+        )
 
     async def _export(
         self, request: web.Request, search: Search, wanted: Wanted, format: str, most: int
@@ -114,6 +112,11 @@ class Events:
             raise _too_much() from None
         await response.write_eof()
         return response
+
+
+async def _slices(events: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:
+    for first in range(0, len(events), SLICE):
+        yield events[first : first + SLICE]
 
 
 def _too_much() -> ProblemError:

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 
 from monitor.handler import DeliveryError, StoreError
-from monitor.store.events.cells import restored
+from monitor.store.events.cells import WRAP, restored
 from monitor.store.events.dialect import Translated, translate
 from monitor.store.events.selected import Item
 from monitor.wire.clickhouse.errors import ClickHouseError
@@ -147,12 +147,13 @@ def _columns(names: Sequence[tuple[str, str]], found: Translated) -> Columns:
 
 async def _typed(columns: Columns, rows: list[Sequence[Any]]) -> Result:
     """Return the result with values as their types have them."""
-    types = []
-    for place, (_, type) in enumerate(columns):
-        type = type or _of_numbers([row[place] for row in rows])
-        nullable = any(row[place] is None for row in rows)
-        types.append(f"Nullable({type})" if nullable else type)
-    ways = [_way(type.removeprefix("Nullable(").removesuffix(")")) for type in types]
+    seen = [Seen() for _ in columns]
+    for first in range(0, len(rows), SLICE):
+        for one, cells in zip(seen, zip(*rows[first : first + SLICE], strict=True), strict=False):
+            one.look(cells)
+        await asyncio.sleep(0)
+    types = [type or one.type for (_, type), one in zip(columns, seen, strict=True)]
+    ways = [_way(type) for type in types]
     made: list[Sequence[Any]] = []
     for first in range(0, len(rows), SLICE):
         made += [
@@ -160,15 +161,33 @@ async def _typed(columns: Columns, rows: list[Sequence[Any]]) -> Result:
             for row in rows[first : first + SLICE]
         ]
         await asyncio.sleep(0)
-    return Result([(name, type) for (name, _), type in zip(columns, types, strict=True)], made)
+    names = [name for name, _ in columns]
+    shown = [f"Nullable({type})" if one.null else type for type, one in zip(types, seen, strict=True)]
+    return Result(list(zip(names, shown, strict=True)), made)
 
 
-def _of_numbers(values: Sequence[Any]) -> str:
-    """Return the type of what PostgreSQL only calls numeric."""
-    known = [one for one in values if one is not None]
-    if any(one != one.to_integral_value() for one in known if isinstance(one, Decimal) and one.is_finite()):
-        return "Float64"
-    return "Int64" if any(one < 0 for one in known) else "UInt64"
+class Seen:
+    """What the values of a column show of its type."""
+
+    def __init__(self) -> None:
+        self.null = False
+        self.numbers = Decimal(0), Decimal(0)
+        self.whole = True
+
+    def look(self, cells: Sequence[Any]) -> None:
+        self.null = self.null or None in cells
+        if isinstance(next((one for one in cells if one is not None), None), Decimal):
+            known = [one for one in cells if one is not None]
+            self.numbers = min(self.numbers[0], *known), max(self.numbers[1], *known)
+            self.whole = self.whole and all(one == one.to_integral_value() for one in known)
+
+    @property
+    def type(self) -> str:
+        """The type of what PostgreSQL only calls numeric."""
+        least, most = self.numbers
+        if not self.whole or most >= WRAP or least < -WRAP // 2 or (least < 0 and most >= WRAP // 2):
+            return "Float64"
+        return "Int64" if least < 0 else "UInt64"
 
 
 def _way(type: str) -> Callable[[Any], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ KEY = re.compile(r"(-?\d{1,19})-(\d{1,10})-(\d{1,5})", re.ASCII)
 NARROW = 2_000
 """Milliseconds that are looked at first where no index finds what is wanted."""
 WIDER = 8
+SLICE = 500
 WIDE = 60_000
 """Milliseconds from which on it is found out first where in them there is anything."""
 TYPES = {"IPv4": "inet", "String": "text"}
@@ -89,7 +91,10 @@ class Search:
             else:
                 found = await self._fetch_unindexed(connection, wanted, limit + 1)
         more = len(found) > limit
-        events = [_event(wanted.table, one) for one in found[:limit]]
+        events: list[dict[str, Any]] = []
+        for first in range(0, min(limit, len(found)), SLICE):
+            events += [_event(wanted.table, one) for one in found[first : min(limit, first + SLICE)]]
+            await asyncio.sleep(0)
         return Page(events, _key(found[limit - 1], wanted.table) if more else None)
 
     async def pages(self, wanted: Wanted, size: int, most: int) -> AsyncIterator[list[dict[str, Any]]]:
