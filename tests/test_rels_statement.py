@@ -239,6 +239,7 @@ def test_parameters_become_literals_of_their_types() -> None:
         made("SELECT a FROM t WHERE b = {b : String}", b="x' OR 1=1 --\\")
         == r"SELECT a FROM t WHERE b = 'x\' OR 1=1 --\\'"
     )
+    assert made("SELECT a FROM t WHERE b = {b:String}", b=r"a\tb\'\\") == "SELECT a FROM t WHERE b = 'a\tb\\'\\\\'"
     assert made("SELECT a FROM {t:Identifier}", t="a`; DROP") == r"SELECT a FROM `a\`; DROP`"
     assert (
         made("SELECT a, {f:Float64}, {n:Nullable(String)} FROM t", f="1.5e3", n="\\N") == "SELECT a, 1.5e3, NULL FROM t"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from monitor.wire.clickhouse.errors import ClickHouseError, syntax
-from monitor.wire.clickhouse.tokens import quoted, tokens
+from monitor.wire.clickhouse.tokens import quoted, tokens, unescaped
 
 PARAMETER = re.compile(r"\{\s*(\w+)\s*:\s*([\w(), ]{1,100}?)\s*\}")
 INTEGER = re.compile(r"[+-]?\d{1,78}", re.ASCII)
@@ -49,7 +49,7 @@ def _literal(name: str, type: str, text: str) -> str:
     if numeric:
         return text
     if inner == "Identifier":
-        return quoted(text, "`")
+        return quoted(unescaped(text), "`")
     if inner in ("String", "IPv4", "IPv6", "UUID", "Date", "DateTime"):
-        return quoted(text)
+        return quoted(unescaped(text))
     raise ClickHouseError(48, "NOT_IMPLEMENTED", f"query parameters of type {type[:40]} are not supported here")

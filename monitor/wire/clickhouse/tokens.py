@@ -22,6 +22,7 @@ TOKEN = re.compile(
 ESCAPES = {
     "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0",
 }  # fmt: skip
+BACKSLASHED = re.compile(r"(?s)\\(x[0-9A-Fa-f]{2}|.)")
 ESCAPED = re.compile(r"(?s)\\(x[0-9A-Fa-f]{2}|.)|''|``|\"\"")
 
 
@@ -53,9 +54,18 @@ def unquoted(text: str) -> str:
         one = found[1]
         if one is None:
             return found[0][0]
-        return chr(int(one[1:], 16)) if len(one) == 3 else ESCAPES.get(one, one)
+        return _meant(one)
 
     return ESCAPED.sub(plain, inner)
+
+
+def unescaped(text: str) -> str:
+    """Return a text with the escapes of TabSeparated undone: as such the value of a parameter is given."""
+    return BACKSLASHED.sub(lambda found: _meant(found[1]), text)
+
+
+def _meant(one: str) -> str:
+    return chr(int(one[1:], 16)) if len(one) == 3 else ESCAPES.get(one, one)
 
 
 def quoted(text: str, quote: str = "'") -> str:
