@@ -301,6 +301,22 @@ async def test_an_unknown_column_is_kept_beside_the_others(tmp_path: Path) -> No
         assert json.loads(one.body.split(b"\t")[-1]) == {"newer": {"a": [1, 2]}}
 
 
+async def test_the_wider_rows_of_later_versions_keep_what_is_new(tmp_path: Path) -> None:
+    row = "\t".join(["1700000000000", "10.0.0.1", "m", "s", *map(str, range(18))])
+    async with receiving(tmp_path) as server:
+        for columns in ("", "(timestamp, audioPlaybackSpeed)"):
+            sent = f"{row}\t1\t0.5\n" if not columns else "5\t1.5\n"
+            answer = await server.ask(f"INSERT INTO MediaSessionEvents {columns} FORMAT TabSeparated", sent)
+            assert answer.status == 200, answer.text
+        wide, named = await server.records()
+        assert json.loads(wide.body.split(b"\t")[-1]) == {"audioPlaybackSpeed": 1, "videoPlaybackSpeed": 0.5}
+        assert (wide.head["columns"][-1], len(wide.head["columns"])) == ("extra", 23)
+        assert named.body.startswith(b"5\t")
+        answer = await server.ask("INSERT INTO MediaSessionEvents FORMAT TabSeparated", f"{row}\t1\n")
+        assert answer.code == 27
+        assert "expected 22 cells" in answer.text
+
+
 async def test_a_large_batch_is_kept_in_pieces_of_one_commit(tmp_path: Path) -> None:
     async with receiving(tmp_path) as server:
         rows = ROW * 200_000

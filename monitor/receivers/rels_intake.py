@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from monitor.batch import Records, Source
 from monitor.pipeline import Busy
 from monitor.rels import Rels
+from monitor.wire.clickhouse.catalogue import LATER
 from monitor.wire.clickhouse.errors import ClickHouseError
 from monitor.wire.clickhouse.formats import read, reading
 from monitor.wire.clickhouse.insert import Insert
@@ -77,7 +78,7 @@ class RelsIntake:
         name, expected = columns_of(found)
         if len(expected) > settings.max_columns:
             raise ClickHouseError(36, "BAD_ARGUMENTS", f"expected at most {settings.max_columns} columns")
-        rows = await _rows(found, expected)
+        rows = await _rows_of(name, found, expected)
         if rows.count > settings.max_rows:
             raise ClickHouseError(158, "TOO_MANY_ROWS", f"expected at most {settings.max_rows} rows, got {rows.count}")
         if name in TYPE_TABLES:
@@ -182,7 +183,29 @@ def columns_of(found: Insert) -> tuple[str, list[Column]]:
     there = {column.name: column for column in columns(table.columns)}
     if found.columns is None:
         return name, list(there.values())
-    return name, [there.get(column) or Column(column, TEXT, known=False) for column in found.columns]
+    later = {column.name: column for column in later_of(name)}
+    return name, [
+        there.get(column) or later.get(column) or Column(column, TEXT, known=False) for column in found.columns
+    ]
+
+
+def later_of(name: str) -> list[Column]:
+    """Return the columns that later versions of WCS send behind those of a table."""
+    return [Column(column.name, column.type, known=False) for column in columns(LATER.get(name, ()))]
+
+
+async def _rows_of(name: str, found: Insert, expected: Sequence[Column]) -> Rows:
+    """Read rows; those of a later version of WCS, which are wider and name no columns, are known by their width."""
+    try:
+        return await _rows(found, expected)
+    except ClickHouseError as error:
+        later = later_of(name) if found.columns is None and error.code == 27 else []
+        if not later:
+            raise
+        try:
+            return await _rows(found, [*expected, *later])
+        except ClickHouseError:
+            raise error from None
 
 
 async def _rows(found: Insert, expected: Sequence[Column]) -> Rows:

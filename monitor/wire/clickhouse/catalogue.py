@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from monitor.wire.clickhouse.errors import ClickHouseError
 from monitor.wire.clickhouse.tables import ALIASES, DATABASE, DICTIONARIES, TABLES, TYPE_TABLES
@@ -12,6 +12,10 @@ Columns = Sequence[tuple[str, str]]
 Known = Callable[[str], Columns | None]
 """Gives the columns of a table, or None where there is none of this name."""
 DATABASES = ("default", DATABASE)
+LATER: Mapping[str, Columns] = {
+    "MediaSessionEvents": (("audioPlaybackSpeed", "Float32"), ("videoPlaybackSpeed", "Float32")),
+}
+"""Columns that later versions of WCS send behind the others, without saying so."""
 OF_A_SESSION = (*DATABASES, "system", "information_schema", "INFORMATION_SCHEMA")
 """What a request may name as its database."""
 
