@@ -602,3 +602,10 @@ def test_a_log_file_that_changes_needs_a_new_start(tmp_path: Path) -> None:
         configs.append(load([tmp_path / "a.conf"], {}))
     assert list(fixed_settings(*configs)) == ["[handler_NAME] and [logger_NAME]"]
     assert not list(fixed_settings(configs[1], configs[1]))
+
+
+@pytest.mark.parametrize("name", ["media", "relay"])
+def test_check_says_ok_to_a_site(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = dict.fromkeys(("NGINX", "GRAPHITE", "DEAD", "PICKLE", "STATSD", "HTTP"), 9)
+    assert main(["check", "-c", str(site(name, tmp_path / "site", **words)), "--data-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith("OK\n")
