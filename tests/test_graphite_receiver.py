@@ -140,7 +140,7 @@ async def test_when_the_journal_cannot_take_it_senders_wait_and_nothing_is_lost(
             return await accept(batches)
 
         one.intake._accept = busy
-        data = b"".join(line(f"h{host}.app.n{name}", name) for host in range(1000) for name in range(40))
+        data = b"".join(line(f"h{host}.app.n{name}", name) for host in range(1000) for name in range(60))
         async with connected(one.port) as writer:
             writer.write(data)
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -150,9 +150,9 @@ async def test_when_the_journal_cannot_take_it_senders_wait_and_nothing_is_lost(
             held = one.intake.held
             assert held < 1.5 * (1 << 20) < len(data)
             refusing = False
-            await one.until(lambda: one.stats.lines == 40_000 and not one.intake.held)
+            await one.until(lambda: one.stats.lines == 60_000 and not one.intake.held)
             found = await one.samples()
-            assert len(found) == 40_000 and all(len(points) == 1 for points in found.values())
+            assert len(found) == 60_000 and all(len(points) == 1 for points in found.values())
 
 
 async def test_a_new_pattern_counts_after_a_reload(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def problem_of(written: Written, refused: list[str], batches: int) -> str:
         text = "\n".join(errors)
         return f"partial write: {text} dropped=0" if errors and batches else text
     # First what was dropped whole, for clients look there whether a repeat could be of use.
-    reasons = ["points beyond retention policy dropped"] if written.outside else []
+    reasons = ["points beyond retention policy"] if written.outside else []
     reasons += [*dict.fromkeys(refused)][:5]
     return f"partial write: {'; '.join([*reasons, *errors])} dropped={dropped}"
 

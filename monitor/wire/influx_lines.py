@@ -113,6 +113,7 @@ class Reader:
         """Add the lines of a body, step by step. `precision` is a key of FACTORS."""
         clock, at, end = self._clocks[precision], 0, len(body)
         opened: list[bytes] = []
+        size = 0
         while at < end:
             cut = body.rfind(b"\n", at, at + PIECE) + 1 or body.find(b"\n", at) + 1 or end
             piece = body[at:cut].removesuffix(b"\n")
@@ -125,9 +126,11 @@ class Reader:
                     # A text may hold the ends of lines.
                     closed = bool(opened) and has_odd_quotes(line)
                     opened.append(line)
-                    if closed or sum(map(len, opened)) > self.bounds.line:
+                    size += len(line)
+                    if closed or size > self.bounds.line:
                         self._line(b"\n".join(opened), clock, now, written)
                         opened.clear()
+                        size = 0
                 else:
                     self._line(line, clock, now, written)
             at = cut
