@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv4Interface
@@ -75,6 +76,8 @@ class Page(NamedTuple):
     events: list[dict[str, Any]]
     next: Key | None
     """Where the next page begins; None where there is none."""
+    keys: Sequence[Key] = ()
+    """Where each of the events is."""
 
 
 class Search:
@@ -84,18 +87,36 @@ class Search:
 
     async def page(self, wanted: Wanted, limit: int) -> Page:
         """Return at most so many events, the newest first."""
-        async with self._readers() as connection, connection.transaction(readonly=True):
-            await connection.execute(f"SET LOCAL statement_timeout = {int(self.timeout * 1000)}")
-            if any(INDEXED.intersection(one.columns) for one in wanted.conditions):
-                found = await self._fetch(connection, wanted, limit + 1)
-            else:
-                found = await self._fetch_unindexed(connection, wanted, limit + 1)
+        (found,) = await self.several([wanted], limit)
+        return found
+
+    async def several(self, wanted: Sequence[Wanted], limit: int) -> list[Page]:
+        """Return a page of each, all as they were at the same time."""
+        async with self.connection() as connection:
+            return [await self._page(connection, one, limit) for one in wanted]
+
+    @asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[asyncpg.Connection]:
+        """A connection to read with, whose statements take so long and no longer."""
+        seconds = self.timeout if timeout is None else timeout
+        async with self._readers() as connection, connection.transaction(readonly=True, isolation="repeatable_read"):
+            await connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            yield connection
+
+    async def _page(self, connection: asyncpg.Connection, wanted: Wanted, limit: int) -> Page:
+        if any(INDEXED.intersection(one.columns) for one in wanted.conditions):
+            found = await self._fetch(connection, wanted, limit + 1)
+        else:
+            found = await self._fetch_unindexed(connection, wanted, limit + 1)
         more = len(found) > limit
         events: list[dict[str, Any]] = []
+        keys: list[Key] = []
         for first in range(0, min(limit, len(found)), SLICE):
-            events += [_event(wanted.table, one) for one in found[first : min(limit, first + SLICE)]]
+            some = found[first : min(limit, first + SLICE)]
+            events += [_event(wanted.table, one) for one in some]
+            keys += [_key(one, wanted.table) for one in some]
             await asyncio.sleep(0)
-        return Page(events, _key(found[limit - 1], wanted.table) if more else None)
+        return Page(events, keys[-1] if more else None, keys)
 
     async def pages(self, wanted: Wanted, size: int, most: int) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield all events in pages of this size, at most so many events."""
@@ -147,30 +168,36 @@ class Search:
     @staticmethod
     async def _fetch(connection: asyncpg.Connection, wanted: Wanted, limit: int) -> list[asyncpg.Record]:
         table = wanted.table
-        time = table.time.lower()
-        values: list[Any] = [wanted.start, _end(wanted)]
-        conditions = [f"{time} BETWEEN $1 AND $2"]
-        if wanted.before is not None:
-            conditions.append(f"({time}, ctid) < ($2, '({wanted.before.block},{wanted.before.row})'::tid)")
-            if wanted.before.time > wanted.end:
-                conditions.pop()
-        types = dict(table.columns)
-        for columns, wished in wanted.conditions:
-            values.append(list(wished))
-            either = [
-                f"{name.lower()} = ANY(${len(values)}::{TYPES.get(types.get(name, 'IPv4'), 'numeric')}[])"
-                for name in columns
-            ]
-            conditions.append(f"({' OR '.join(either)})")
+        conditions, values = where(wanted)
         sql = PAGE.format(
             columns=", ".join(name.lower() for name in _names(table)),
             table=f"{DATABASE}.{table.name.lower()}",
-            conditions=" AND ".join(conditions),
-            time=time,
+            conditions=conditions,
+            time=table.time.lower(),
             limit=limit,
         )
         rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
         return rows
+
+
+def where(wanted: Wanted) -> tuple[str, list[Any]]:
+    """Return what the rows that are wanted fulfil, as SQL, and the values of its parameters."""
+    time = wanted.table.time.lower()
+    values: list[Any] = [wanted.start, _end(wanted)]
+    conditions = [f"{time} BETWEEN $1 AND $2"]
+    if wanted.before is not None:
+        conditions.append(f"({time}, ctid) < ($2, '({wanted.before.block},{wanted.before.row})'::tid)")
+        if wanted.before.time > wanted.end:
+            conditions.pop()
+    types = dict(wanted.table.columns)
+    for columns, wished in wanted.conditions:
+        values.append(list(wished))
+        either = [
+            f"{name.lower()} = ANY(${len(values)}::{TYPES.get(types.get(name, 'IPv4'), 'numeric')}[])"
+            for name in columns
+        ]
+        conditions.append(f"({' OR '.join(either)})")
+    return " AND ".join(conditions), values
 
 
 def _end(wanted: Wanted) -> int:
