@@ -25,6 +25,8 @@ SIGNS = frozenset("(),;*=.<>!|+%-/")
 TABLE = "(SELECT {columns} FROM {table})"
 NUMBER = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|0x[0-9A-Fa-f]{1,16}", re.ASCII)
 DEEPEST = 50
+OWN = "with "
+"""Before names that WITH gives: where they do not hold, there must be no table of PostgreSQL's of that name."""
 LONGEST_NAME = 63
 
 
@@ -64,6 +66,8 @@ class Translator(Scanner):
         self.own: set[str] = set()
         """Names that WITH gives to queries."""
         self.derived = 0
+        self.named = False
+        """Whether a name stands before what is next."""
         self.begins: list[int] = []
         """Where in what is made each item of the outermost list begins."""
         self.aliases: dict[str, str] = {}
@@ -86,16 +90,22 @@ class Translator(Scanner):
         if frame.source and token.kind in ("word", "name") and not self._keyword(token):
             self._note(token)
             self._table(token)
+            self._refuse_call()
+            self.named = True
             return
         if token.kind == "sign":
             self._note(token)
             self._sign(token)
+            self.named = False
             return
         if token.kind == "number":
             if NUMBER.fullmatch(token.text) is None:
                 raise syntax(f"failed at position {token.begin + 1}: expected a number, got {token.text[:40]!r}")
             self._put(str(int(token.text, 16)) if token.text[:2].lower() == "0x" else token.text, token)
         elif token.kind == "text":
+            if self.named:
+                # PostgreSQL would take the name for a type.
+                raise syntax(f"failed at position {token.begin + 1}: expected no text behind a name")
             self._put(literal(token.value), token)
         elif self._keyword(token):
             self._word(token)
@@ -104,6 +114,15 @@ class Translator(Scanner):
             self._call(token)
         else:
             self._identifier(token)
+            self._refuse_call()
+            self.named = True
+            return
+        self.named = False
+
+    def _refuse_call(self) -> None:
+        """Refuse what PostgreSQL would take for the call of a function, or for the names of a table's columns."""
+        if self.here.says("("):
+            raise self.wrong("no parenthesis behind a name")
 
     def _put(self, text: str, token: Token) -> None:
         self._note(token)
@@ -167,7 +186,7 @@ class Translator(Scanner):
         if not self.here.says("("):
             raise self.wrong("( and a query")
         self.own.add(name)
-        self.made += [quoted(name), "AS"]
+        self.made += [quoted(f"{OWN}{name}"), "AS"]
         self._open(self.next(), Frame(query=True, close=") --named"))
 
     def _interval(self, token: Token) -> None:
@@ -198,7 +217,7 @@ class Translator(Scanner):
             database, name = name, self.identifier()
         self.frames[-1].source = False
         if not qualified and name in self.own:
-            self.made += [quoted(name), *self._alias(name)]
+            self.made += [quoted(f"{OWN}{name}"), *self._alias(name)]
             return
         if database not in (DATABASE, "default"):
             raise ClickHouseError(81, "UNKNOWN_DATABASE", f"Database {database[:80]} does not exist")
@@ -290,7 +309,8 @@ class Translator(Scanner):
             derived = frame.source
             frame.source = False
             query = self.here.says("SELECT", "WITH")
-            self._open(token, Frame(query=query, derived=derived and query))
+            # A join between parentheses begins with a table, too.
+            self._open(token, Frame(query=query, source=derived and not query, derived=derived and query))
         elif text == ")":
             self._close(token)
         elif text == ",":

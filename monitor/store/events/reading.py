@@ -121,6 +121,7 @@ def said(error: asyncpg.PostgresError) -> ClickHouseError:
 SAID: tuple[tuple[type[asyncpg.PostgresError], int, str], ...] = (
     (asyncpg.UndefinedColumnError, 47, "UNKNOWN_IDENTIFIER"),
     (asyncpg.AmbiguousColumnError, 207, "AMBIGUOUS_IDENTIFIER"),
+    (asyncpg.InvalidSchemaNameError, 47, "UNKNOWN_IDENTIFIER"),
     (asyncpg.UndefinedTableError, 60, "UNKNOWN_TABLE"),
     (asyncpg.UndefinedFunctionError, 43, "ILLEGAL_TYPE_OF_ARGUMENT"),
     (asyncpg.AmbiguousFunctionError, 43, "ILLEGAL_TYPE_OF_ARGUMENT"),
@@ -139,6 +140,11 @@ def _columns(names: Sequence[tuple[str, str]], found: Translated) -> Columns:
     items = found.items
     if items is None or len(items) != len(names):
         items = [Item(name, found.types.get(name, "")) for name, _ in names]
+    for name, type in names:
+        if type not in TYPES and type != "numeric":
+            raise ClickHouseError(
+                48, "NOT_IMPLEMENTED", f"{name[:80]!r} is of the type {type}, which is not shown here"
+            )
     return [
         (item.name, item.type if type in FITTING.get(item.type, WHOLE) and item.type else TYPES.get(type, ""))
         for item, (_, type) in zip(items, names, strict=True)

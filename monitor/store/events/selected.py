@@ -22,6 +22,8 @@ def item(text: str, found: Sequence[Token], types: Mapping[str, str]) -> Item:
     if not found:
         raise syntax("expected something to select")
     given, expression = _parted(found)
+    if not expression:
+        raise syntax(f"expected something to select before AS {found[-1].text[:40]}")
     shown = expression[-1].value if _is_column(expression) else text[expression[0].begin : expression[-1].end]
     return Item(shown if given is None else given, _type(expression, types))
 
