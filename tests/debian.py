@@ -27,6 +27,7 @@ PACKAGES = {
     "wrk": "wrk",
     "victoria-metrics": "victoria-metrics",
     "snmpd": "snmpd",
+    "collectd": "collectd-core",
     "snmpget": "snmp",
     "redis-server": "redis-server",
     "redis-cli": "redis-tools",
