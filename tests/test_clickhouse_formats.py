@@ -195,3 +195,11 @@ def test_sizes_that_were_only_claimed_take_no_memory() -> None:
     ):
         with pytest.raises(ClickHouseError):
             read(format, body, PAIR)
+
+
+@pytest.mark.parametrize("format", ["RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes", "Native", "TSV"])
+def test_rows_of_no_column_come_to_an_end(format: str) -> None:
+    with pytest.raises(ClickHouseError):
+        read(format, b"\0\0abc", PAIR)
+    with pytest.raises(ClickHouseError):
+        read(format, b"abc", [])

@@ -50,6 +50,8 @@ def reading(
     reader = READERS.get(format) or READERS.get(LOWER.get(format.lower(), ""))
     if reader is None:
         raise refusal(73, f"Unknown format {format[:80]}")
+    if not columns:
+        raise refusal(8, "There is no column in the list of columns")
     pieces: list[Piece] = []
     source = reader(body, columns, unknown)
     while True:

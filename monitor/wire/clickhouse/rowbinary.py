@@ -81,6 +81,8 @@ def header(body: bytes, *, types: bool) -> tuple[list[str], list[str], int]:
 
 def read(body: bytes, columns: Sequence[Column], at: int = 0) -> Pieces:
     """Yield the rows from byte `at` on, canonical; ClickHouseError where they end too early."""
+    if not columns and at < len(body):
+        raise refusal(117, "Rows of no column: the header names none")
     types = [column.type for column in columns]
     steps = _steps(types)
     line = b"\t".join(b"%d" if type.kind == "integer" else b"%b" for type in types) + b"\n"
