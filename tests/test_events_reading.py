@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+import random
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ from servers_postgres import PostgresServer, postgres  # noqa: F401
 from handlers.postgresql import PostgreSQLHandler
 from monitor.batch import Cursor, Records, Source
 from monitor.store.events.dialect import statements, translate
+from monitor.store.events.functions import FUNCTIONS, KEYWORDS
 from monitor.store.events.reading import ROLE, Reading
 from monitor.wire.clickhouse.errors import ClickHouseError
 from monitor.wire.clickhouse.tables import TABLES
@@ -266,6 +269,21 @@ async def test_the_documented_selects_run_verbatim_in_psql(reading: Reading) -> 
 async def test_many_readings_at_once_wait_for_each_other(reading: Reading) -> None:
     found = await asyncio.gather(*(reading.select("SELECT count() FROM StreamEvent", max_rows=1) for _ in range(8)))
     assert [one.rows for one in found] == [[[12]]] * 8
+
+
+async def test_whatever_is_asked_is_answered_or_refused_as_clickhouse_would(reading: Reading) -> None:
+    chance = random.Random(3)
+    words = [
+        *KEYWORDS, *(f"{name}(" for name in FUNCTIONS), *"( ) , . * = < > ! | - / % ; ' \" ` \\ { } [ ] ? $ : @".split(),
+        "'a'", "1", "1e9", "0x1F", "`x`", "pg_class", "wcs.StreamEvent", "streamName", "AS x", "\0", "ü", "--", "/*",
+    ]  # fmt: skip
+    for _ in range(600):
+        parts = chance.choice((*DOCUMENTED, *OTHERS)).split(" ")
+        for _ in range(chance.randrange(1, 4)):
+            place = chance.randrange(len(parts))
+            parts[place : place + chance.randrange(2)] = [chance.choice(words)]
+        with contextlib.suppress(ClickHouseError):
+            await reading.select(" ".join(parts), max_rows=100)
 
 
 async def test_a_script_is_cut_at_its_semicolons_only() -> None:

@@ -127,6 +127,8 @@ SAID: tuple[tuple[type[asyncpg.PostgresError], int, str], ...] = (
     (asyncpg.AmbiguousFunctionError, 43, "ILLEGAL_TYPE_OF_ARGUMENT"),
     (asyncpg.DatatypeMismatchError, 53, "TYPE_MISMATCH"),
     (asyncpg.GroupingError, 215, "NOT_AN_AGGREGATE"),
+    (asyncpg.CardinalityViolationError, 125, "INCORRECT_RESULT_OF_SCALAR_SUBQUERY"),
+    (asyncpg.FeatureNotSupportedError, 48, "NOT_IMPLEMENTED"),
     (asyncpg.QueryCanceledError, 159, "TIMEOUT_EXCEEDED"),
     (asyncpg.InsufficientPrivilegeError, 497, "ACCESS_DENIED"),
     (asyncpg.ReadOnlySQLTransactionError, 164, "READONLY"),
