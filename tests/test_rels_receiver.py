@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import random
 import zlib
 from pathlib import Path
 
@@ -454,3 +455,53 @@ async def test_what_was_taken_and_refused_is_counted(tmp_path: Path) -> None:
         counts = {name: found[name,] for name in ("requests_total", "repeats_total", "reads_total", "servers")}
         assert counts == {"requests_total": 4, "repeats_total": 1, "reads_total": 1, "servers": 1}
         assert found["connections",] == found["opened_connections_total",] == 1
+
+
+async def test_odd_bytes_are_kept_as_they_are_and_numbers_as_clickhouse_reads_them(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        rows = b"18446744073709551616\t10.0.0.1\ta\\0b\xff\xfe\t\\N\t\x00'\\'\n1\t10.0.0.2\tlast\t2\tno newline"
+        answer = await server.ask(INSERT, rows)  # type: ignore[arg-type]
+        assert answer.status == 200, answer.text
+        assert await server.rows() == b"0\t10.0.0.1\ta\\0b\xff\xfe\t0\t\\0''\n1\t10.0.0.2\tlast\t2\tno newline\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "code"), [("x' OR 1=1", 27), ("1); DROP TABLE ConnectionEvent; --", 27), ("$(id)", 27)]
+)
+async def test_values_are_values_and_never_sql(tmp_path: Path, value: str, code: int) -> None:
+    async with receiving(tmp_path) as server:
+        assert (await server.ask(INSERT, f"{value}\t10.0.0.1\ts\t1\tp\n")).code == code
+        row = f"1\t10.0.0.1\t{value}\t1\t{value}\n"
+        assert (await server.ask(INSERT, row)).status == 200
+        assert await server.rows() == row.encode()
+        for table in (f"ConnectionEvent {value}", f"`{value}`", f'"wcs"."{value}"'):
+            assert (await server.ask(f"INSERT INTO {table} FORMAT TSV", ROW)).status in (400, 404), table
+
+
+async def test_two_statements_in_one_are_refused_and_neither_is_done(tmp_path: Path) -> None:
+    async with receiving(tmp_path) as server:
+        for sent in (
+            "INSERT INTO ConnectionEvent VALUES (1,'10.0.0.1','s',1,'p'); DROP TABLE ConnectionEvent",
+            "INSERT INTO ConnectionEvent VALUES (1,'10.0.0.1','s',1,'p'); INSERT INTO ConnectionEvent VALUES (2)",
+            "SELECT 1; INSERT INTO ConnectionEvent VALUES (1,'10.0.0.1','s',1,'p')",
+        ):
+            assert (await server.ask("", sent)).status == 400, sent
+        assert await server.records() == []
+
+
+async def test_any_request_is_answered(tmp_path: Path) -> None:
+    """Random changes to good requests: an answer below 600 and a connection that goes on, whatever came."""
+    rng = random.Random(7)
+    good = [f"{INSERT}\n{ROW}", f"INSERT INTO ConnectionEvent VALUES ({ROW!r})", "SELECT 1", f"DESC t FORMAT {ROW}"]
+    async with receiving(tmp_path) as server:
+        for number in range(300):
+            sent = bytearray(rng.choice(good).encode())
+            for _ in range(rng.randrange(1, 6)):
+                at = rng.randrange(len(sent))
+                sent[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+            more = {"decompress": "1"} if number % 7 == 0 else {"compress": "1"} if number % 3 == 0 else {}
+            headers = {"Content-Encoding": rng.choice(["gzip", "lz4", "zstd", "deflate"])} if number % 5 == 0 else {}
+            answer = await server.ask("", bytes(sent), headers=headers, **more)
+            assert answer.status == 200 or answer.code > 0, sent
+        assert server.stats.opened == 1
+        assert server.receiver.held == 0

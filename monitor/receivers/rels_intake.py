@@ -17,7 +17,7 @@ from monitor.rels import Rels
 from monitor.wire.clickhouse.catalogue import LATER
 from monitor.wire.clickhouse.errors import ClickHouseError
 from monitor.wire.clickhouse.formats import read, reading
-from monitor.wire.clickhouse.insert import Insert
+from monitor.wire.clickhouse.insert import Insert, single
 from monitor.wire.clickhouse.rows import Rows
 from monitor.wire.clickhouse.tables import ALIASES, DATABASE, TABLES, TYPE_TABLES
 from monitor.wire.clickhouse.types import Column, Type, columns
@@ -209,6 +209,11 @@ async def _rows_of(name: str, found: Insert, expected: Sequence[Column]) -> Rows
 
 
 async def _rows(found: Insert, expected: Sequence[Column]) -> Rows:
+    if found.format == "Values":
+        if len(found.data) > IN_A_THREAD:
+            await asyncio.to_thread(single, found.data)
+        else:
+            single(found.data)
     if len(found.data) > IN_A_THREAD:
         return await asyncio.to_thread(read, found.format, found.data, expected, unknown=True)
     work = reading(found.format, found.data, expected, unknown=True)

@@ -13,6 +13,8 @@ LONGEST = 64 << 10
 """Bytes of a statement, the rows of an INSERT not counted."""
 BEGINNING = re.compile(rb"(?s)(?:\s|\x00|--[^\n]*\n|/\*.*?\*/)*+(\w*)")
 FORMAT = re.compile(r"\s+([^\W\d]\w*)([ \t]+SETTINGS\s)?", re.IGNORECASE | re.ASCII)
+FIRST = re.compile(rb"(?s)(?:[^';]++|'(?:[^'\\]++|\\.)*+')*+;")
+"""Up to the first semicolon that is in no text."""
 BLANK = re.compile(rb"[ \t\f]*;?[ \t\f]*\r?\n?")
 
 
@@ -58,6 +60,14 @@ def _behind_format(head: bytes, at: int, end_of_query: int) -> int:
     if b";" in blank[0]:
         raise syntax("You have excessive ';' symbol before data for INSERT, or more than one statement")
     return blank.end()
+
+
+def single(values: bytes) -> None:
+    """ClickHouseError where another statement stands behind the rows of VALUES, which would be passed over."""
+    if b";" in values and (found := FIRST.match(values)) is not None:
+        rest = values[found.end() : found.end() + LONGEST].strip(b" \t\r\n;")
+        if rest:
+            raise syntax(f"Multi-statements are not allowed, got {rest[:40]!r} behind the rows")
 
 
 class Head(Scanner):
