@@ -15,7 +15,7 @@ from aiohttp import web
 from monitor.pipeline import Busy
 from monitor.receivers.rels_answers import TIMEZONE, VERSION, Answering, Counts, text
 from monitor.receivers.rels_intake import RelsIntake
-from monitor.receivers.rels_request import Request, body_of
+from monitor.receivers.rels_request import LARGE, Request, body_of
 from monitor.receivers.rels_users import User, Users
 from monitor.rels import Rels
 from monitor.wire.clickhouse.errors import ClickHouseError
@@ -187,7 +187,7 @@ class RelsReceiver:
         query = asked.query
         size = len(query) + len(body)
         found: Statement
-        if size > LONG_STATEMENT and not is_insert(query, body):
+        if size > LARGE or (size > LONG_STATEMENT and not is_insert(query, body)):
             found = await asyncio.to_thread(parse, query, body, facts, parameters=asked.parameters)
         else:
             found = parse(query, body, facts, parameters=asked.parameters)

@@ -122,13 +122,13 @@ class RelsIntake:
         now = self._clock()
         source = Source(peer, "rels", "")
         head = {"columns": rows.columns}
-        pieces = split(rows.body, LARGE)
+        pieces = await asyncio.to_thread(split, rows.body, LARGE) if len(rows.body) > LARGE else [rows.body]
+        counts = [rows.count] if len(pieces) == 1 else [piece.count(b"\n") for piece in pieces]
         records = [
             Records(
-                f"{DATABASE}.{name}", source, now, rows.count if len(pieces) == 1 else piece.count(b"\n"), piece, head,
-                f"{id}.{number}" if id and number else id,
+                f"{DATABASE}.{name}", source, now, count, piece, head, f"{id}.{number}" if id and number else id
             )
-            for number, piece in enumerate(pieces)
+            for number, (piece, count) in enumerate(zip(pieces, counts, strict=True))
         ]  # fmt: skip
         await self._accept(records)
         stats = self.stats
@@ -228,8 +228,6 @@ async def _rows(found: Insert, expected: Sequence[Column]) -> Rows:
 
 def split(body: bytes, size: int) -> list[bytes]:
     """Return the rows in pieces of about so many bytes."""
-    if len(body) <= size:
-        return [body]
     pieces = []
     at = 0
     while at < len(body):

@@ -18,6 +18,8 @@ from monitor.wire.clickhouse.errors import ClickHouseError
 MOST_PARAMETERS = 500
 IN_A_THREAD = 256 << 10
 """Bytes of a body from which on unpacking is a thread's work."""
+LARGE = 4 << 20
+"""Bytes that take so long to copy that a thread does it."""
 PIECE = 64 << 10
 OLD_DRIVER = "Apache-HttpClient/"
 
@@ -100,7 +102,7 @@ async def body_of(request: web.BaseRequest, asked: Request, *, most: int, hold: 
         if size > most:
             raise too_large(most)
         pieces.append(piece)
-    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    body = await asyncio.to_thread(b"".join, pieces) if size > LARGE else b"".join(pieces)
     encoding = asked.headers.get("Content-Encoding", "").strip().lower()
     if not body or (encoding in ("", "identity") and not asked.on("decompress")):
         return body
