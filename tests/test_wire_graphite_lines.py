@@ -171,7 +171,7 @@ def one_by_one(data: bytes) -> dict[tuple[Source, float, str], float]:
     found: dict[tuple[Source, float, str], float] = {}
     for one in data.split(b"\n"):
         for batch in read(one + b"\n")[0]:
-            found.update({(batch.source, batch.time, name): value for name, value in batch.values.items()})
+            found.update({(batch.source, batch.time, name): float(value) for name, value in batch.values.items()})
     return found
 
 
@@ -189,7 +189,9 @@ LINES = st.lists(st.lists(WORDS, max_size=4).map(" ".join), max_size=80).map(
 @example(b"servers.a.x.y 1 1795234980\nservers.a.x.y 2 1795234920\n")
 def test_any_bytes_give_what_each_line_gives_alone(data: bytes) -> None:
     batches, found = read(data)
-    together = {(batch.source, batch.time, name): value for batch in batches for name, value in batch.values.items()}
+    together = {
+        (batch.source, batch.time, name): float(value) for batch in batches for name, value in batch.values.items()
+    }
     assert str(sorted(together.items())) == str(sorted(one_by_one(data).items()))
     # A NUL or another control character within a line is no blank of Graphite's.
     assert found.lines == sum(bool(one.strip()) for one in data.split(b"\n"))

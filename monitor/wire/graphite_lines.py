@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from monitor.batch import Batch, Kind, Limits, Source
 from monitor.wire.paths import LONGEST, Paths
 
-PIECE = 16 << 10
-"""Bytes that are read in one step: about 0.2 ms, and where all paths are new 2 ms."""
+PIECE = 24 << 10
+"""Bytes that are read in one step: about 0.2 ms, and where all paths are new 3 ms."""
 ROW = b"  \n"
 NO_SEPARATOR = bytes(set(range(256)) - set(b" \n\t\r\v\f\x1c\x1d\x1e\x1f"))
 REAL = b"0123456789.eE+-,"
@@ -112,10 +112,9 @@ class Reader:
             at = cut
 
     def _piece(self, data: bytes, now: float, found: Lines) -> Iterator[None]:
-        lines = data.count(b"\n")
-        if lines and self._columns(data, lines, now, found):
+        if self._columns(data, now, found):
             return
-        if lines <= FEW:
+        if data.count(b"\n") <= FEW:
             for line in data.split(b"\n"):
                 if line.strip():
                     self._line(line, now, found)
@@ -127,11 +126,13 @@ class Reader:
             yield from self._piece(part, now, found)
             yield
 
-    def _columns(self, data: bytes, lines: int, now: float, found: Lines) -> bool:
+    def _columns(self, data: bytes, now: float, found: Lines) -> bool:
         """Read lines that are all good; nothing is added where one is not."""
-        if b"\r\n" in data:
+        if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
-        if data.translate(None, NO_SEPARATOR) != ROW * lines:
+        separators = data.translate(None, NO_SEPARATOR)
+        lines = len(separators) // len(ROW)
+        if not lines or separators != ROW * lines:
             return False
         flat = data.split()
         if len(flat) != 3 * lines:
@@ -140,7 +141,7 @@ class Reader:
         if text.translate(None, REAL) or text.count(b",") != lines - 1:
             return False
         stamps = flat[2::3]
-        same = data.count(b" %b\n" % stamps[0]) == lines
+        same = stamps.count(stamps[0]) == lines
         try:
             values: list[float] = orjson.loads(b"[%b]" % text)
             if same:
