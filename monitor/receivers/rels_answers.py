@@ -7,7 +7,8 @@ import json
 import time
 import zlib
 from dataclasses import dataclass
-from uuid import uuid4
+from random import getrandbits
+from uuid import UUID
 
 from aiohttp import web
 
@@ -51,7 +52,7 @@ class Answering:
     def __init__(self, asked: Request) -> None:
         self.asked = asked
         self.began = time.perf_counter()
-        self.query_id = asked.query_id or str(uuid4())
+        self.query_id = asked.query_id or str(UUID(int=getrandbits(128), version=4))
 
     def _headers(self) -> dict[str, str]:
         return {

@@ -68,6 +68,8 @@ class RelsIntake:
         self._settings = settings
         self._clock = clock
         self._known = Known()
+        self._run = secrets.token_hex(10)
+        self._made = 0
 
     async def insert(self, found: Insert, query_id: str, peer: str, user: str) -> tuple[int, int]:
         """Return, after the commit, how many rows and bytes are kept.
@@ -99,7 +101,7 @@ class RelsIntake:
         again = settings.deduplicate == "digest" or (settings.deduplicate == "query_id" and query_id != "")
         if not again:
             # What was refused as busy may be kept all the same: sent again it has the same id.
-            id = self._known.doubtful.pop(digest, None) or secrets.token_hex(16)
+            id = self._known.doubtful.pop(digest, None) or self._new_id()
             try:
                 await self._keep(name, rows, peer, id if settings.deduplicate != "no" else "")
             except Busy:
@@ -117,6 +119,10 @@ class RelsIntake:
         self._known.running[digest] = running
         running.add_done_callback(lambda done: self._known.settle(digest, done))
         await asyncio.shield(running)
+
+    def _new_id(self) -> str:
+        self._made += 1
+        return f"{self._run}{self._made:012x}"
 
     async def _keep(self, name: str, rows: Rows, peer: str, id: str) -> None:
         now = self._clock()

@@ -47,7 +47,8 @@ class Users:
         self._known = {name: (self._digest(user.password), user) for name, user in settings.users.items()}
 
     def _digest(self, password: str) -> bytes:
-        return hmac.digest(self._key, password.encode("utf-8", "surrogatepass"), hashlib.sha256)
+        # Of a few bytes this does not let go of the interpreter's lock, which costs more than the work.
+        return hashlib.blake2b(password.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).digest()
 
     def admit(self, headers: Mapping[str, str], parameters: Mapping[str, str]) -> User:
         """Return who asks; ClickHouseError where the password is not right or the user not known.
