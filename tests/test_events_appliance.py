@@ -13,6 +13,7 @@ import events_chdb
 import pytest
 from appliance import Appliance, appliance, free_port, wait_for
 
+from monitor import cli
 from monitor.wire.clickhouse.tables import TABLES, WORDS
 
 NOW = int(time.time() * 1000)
@@ -90,13 +91,23 @@ def test_a_statement_that_is_refused_ends_the_script_and_is_named(running: tuple
     done = sql(one, "SELECT 1; SELECT x FROM wcs.Nothing; SELECT 2")
     assert (done.returncode, done.stdout) == (1, "1\n")
     assert done.stderr.startswith("statement 2: Code: 60.") and "UNKNOWN_TABLE" in done.stderr
-    done = sql(one, "SELECT 1", "--user", "nobody")
-    assert done.returncode == 2 and done.stderr == "expected a user among wcs, got 'nobody'\n"
 
 
-def test_without_a_receiver_or_a_running_program_it_says_so(tmp_path: Path) -> None:
-    one = Appliance(tmp_path)
-    assert "listen is empty" in sql(one, "SELECT 1").stderr
-    one.configure(CONFIG.format(port=free_port()))
-    done = sql(one, "", "-q", "SELECT 1")
-    assert done.returncode == 69 and "does not answer" in done.stderr
+def test_users_are_those_of_the_configuration(
+    running: tuple[Appliance, int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    one, _ = running
+    assert cli.main(["sql", "-c", str(one.file), "-q", "SELECT 1", "--user", "nobody"]) == 2
+    assert capfd.readouterr().err == "expected a user among wcs, got 'nobody'\n"
+    assert cli.main(["sql", "-c", str(one.file), "-q", "SELECT 1", "--user", "wcs"]) == 0
+
+
+def test_without_a_receiver_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sql", "-c", str(Appliance(tmp_path).file), "-q", "SELECT 1"]) == 2
+    assert "listen is empty" in capsys.readouterr().err
+
+
+def test_without_a_running_program_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = Appliance(tmp_path, CONFIG.format(port=free_port()))
+    assert cli.main(["sql", "-c", str(one.file), "-q", "SELECT 1"]) == 69
+    assert "does not answer" in capsys.readouterr().err
