@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import asyncpg
 import orjson
 from aiohttp import web
+from multidict import MultiMapping
 
 from monitor.store.events.search import SERVER, Condition, Key, Search, Wanted, names, numbers
 from monitor.web.answers import STARTED, listing
@@ -60,7 +61,7 @@ class Events:
         if table is None:
             raise unknown("table", "table of events", request.match_info["table"], TABLES)
         start, end = times(request, self.services)
-        wanted = Wanted(table, start * 1000, end * 1000 - 1, _conditions(request, table), _after(request))
+        wanted = Wanted(table, start * 1000, end * 1000 - 1, conditions(request.query, table), _after(request))
         format = (request.query.get("format") or "json").lower()
         if format in FORMATS:
             most = whole(request, "limit", 0, 1, 999_999) or MOST_EXPORTED
@@ -72,7 +73,7 @@ class Events:
             async with patience(self.services.patience):
                 page = await store.search.page(wanted, limit)
         except asyncpg.QueryCanceledError:
-            raise _too_much() from None
+            raise too_much() from None
         after = str(page.next) if page.next else None
         return await listing(
             request, "events", _slices(page.events), table=table.name, start=start, end=end, next=after
@@ -109,7 +110,7 @@ class Events:
                     await response.write(lines(page[first : first + SLICE]))
                     await asyncio.sleep(0)
         except asyncpg.QueryCanceledError:
-            raise _too_much() from None
+            raise too_much() from None
         await response.write_eof()
         return response
 
@@ -119,7 +120,7 @@ async def _slices(events: Sequence[Any]) -> AsyncIterator[Sequence[Any]]:
         yield events[first : first + SLICE]
 
 
-def _too_much() -> ProblemError:
+def too_much() -> ProblemError:
     return ProblemError(503, "the search takes too long: give a shorter time, a stream or a session")
 
 
@@ -133,12 +134,13 @@ def _after(request: web.Request) -> Key | None:
         raise bad("after", str(error)) from None
 
 
-def _conditions(request: web.Request, table: Table) -> list[Condition]:
+def conditions(query: MultiMapping[str], table: Table) -> list[Condition]:
+    """Return what the parameters of a search say of a table; ProblemError where it has no such column."""
     found = []
-    if texts := _texts(request, "ip"):
+    if texts := _texts(query, "ip"):
         found.append(Condition((table.server or SERVER,), [_address(text) for text in texts]))
     for name, columns in COLUMNS.items():
-        texts = _texts(request, name)
+        texts = _texts(query, name)
         there = tuple(column for column in columns if column in table.names)
         if texts and not there:
             raise bad(name, f"{table.name} has no {' or '.join(columns)}")
@@ -149,9 +151,9 @@ def _conditions(request: web.Request, table: Table) -> list[Condition]:
     return found
 
 
-def _texts(request: web.Request, name: str) -> list[str]:
+def _texts(query: MultiMapping[str], name: str) -> list[str]:
     """Return the values of a parameter, which may be given several times."""
-    texts = [text for text in request.query.getall(name, []) if text]
+    texts = [text for text in query.getall(name, []) if text]
     if len(texts) > MOST_VALUES:
         raise bad(name, f"expected at most {MOST_VALUES} values, got {len(texts)}")
     if any(len(text) > LONGEST or "\0" in text for text in texts):

@@ -51,7 +51,11 @@ class Pages:
     def problem(self, request: web.Request, members: Mapping[str, Any]) -> str:
         """Return the page that shows a problem."""
         template = self._environment.get_template("problem.html")
-        return template.render(self._said[spoken(request)], problem=members, zone="", trouble=None)
+        return template.render(self._said[spoken(request)], problem=members, zone="", trouble=None, **self._offers())
+
+    def _offers(self) -> dict[str, Any]:
+        """Return what the head of all pages leads to."""
+        return {"events": bool(self.services.config.rels.listen)}
 
     def height(self, graph: Graph, width: int = WIDTH, height: int = HEIGHT) -> int:
         """Return how high the picture of a graph becomes."""
@@ -70,6 +74,7 @@ class Pages:
         language = spoken(request)
         template = self._environment.get_template(name)
         parts: list[str] = []
+        values |= self._offers()
         values |= {"trouble": await self.health.database(), "paused": self.services.parts.pause.left()}
         began = time.perf_counter()
         for part in template.generate(self._said[language], zone=self.services.timezone, **values):

@@ -61,11 +61,11 @@ def range_of(request: web.Request, services: Services, *, compared: bool = False
         return Range(term, look, own[0], {"from": str(own[0]), "to": str(own[1])}, fields)
     found = read_times(request, services, "from", "to", "end-32h")
     texts = (request.query.get("from") or "end-32h", request.query.get("to") or "now")
-    fields = (_field(texts[0], services.timezone), _field(texts[1], services.timezone))
+    fields = (field(texts[0], services.timezone), field(texts[1], services.timezone))
     return Range(term, look, found.start, dict(zip(("from", "to"), found.texts, strict=True)), fields)
 
 
-def _field(text: str, tz: str) -> str:
+def field(text: str, tz: str) -> str:
     """Return a time as the form has it: a date as dates are shown, an expression as it was written."""
     at = epoch_of(text, tz) or (text if text.isascii() and text.isdigit() and len(text) > 8 else "")
     return shown(float(at), tz) if at and float(at) % 60 == 0 else text

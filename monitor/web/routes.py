@@ -19,6 +19,8 @@ from monitor.web.calls import Calls
 from monitor.web.collected import Collected
 from monitor.web.compare import ComparePage
 from monitor.web.draw import Drawer
+from monitor.web.eventgraphs import TAKEN as EVENT_GRAPHS_TAKEN
+from monitor.web.eventgraphs import EventGraphs
 from monitor.web.events import TAKEN as EVENTS_TAKEN
 from monitor.web.events import Events
 from monitor.web.health import Health
@@ -37,6 +39,7 @@ from monitor.web.scrape import Scrape
 from monitor.web.services import Services
 from monitor.web.statics import Statics
 from monitor.web.status import Status
+from monitor.web.timeline import TimelinePage
 from monitor.web.vhosts import VhostPages
 
 log = logging.getLogger("monitor.web")
@@ -54,6 +57,7 @@ TAKEN: Mapping[str, frozenset[str]] = {
     "/graph_vhost": SIZE | {"target", "step", "start", "end", "host", "vhost", "protocol"},
     "/graph/{name}.png": SIZE | {"host"},
     "/graph/vhost/{name}.png": SIZE | {"host", "vhost", "protocol"},
+    "/graph/events/{name}.png": EVENT_GRAPHS_TAKEN,
     "/api/v1/{collector}/targets": frozenset(),
     "/api/v1/hosts": frozenset(),
     "/api/v1/hosts/{host}": frozenset(),
@@ -103,12 +107,14 @@ def make_app(services: Services) -> web.Application:
         "/servers": ComparePage(pages).servers,
         "/vhost": VhostPages(pages).vhost,
         "/vhosts": lists.page,
+        "/events": TimelinePage(pages).events,
         "/static/{name}": statics.static,
         "/graph": pictures.graph,
         "/graph_global": calls.graph_global,
         "/graph_vhost": calls.graph_vhost,
         "/graph/{name}.png": calls.server_picture,
         "/graph/vhost/{name}.png": calls.instance_picture,
+        "/graph/events/{name}.png": EventGraphs(pages, drawer).graph,
         "/api/v1/hosts": api.hosts,
         "/api/v1/hosts/{host}": api.host,
         "/api/v1/series": api.series,

@@ -1,0 +1,128 @@
+"""The events of several tables as one line of time, the newest first, in pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from heapq import merge
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from monitor.store.events.search import Condition, Key, Search, Wanted, where
+from monitor.wire.clickhouse.tables import DATABASE, TABLES, Table
+
+PLACE = re.compile(r"(\d{1,2})-(-?\d{1,19}-\d{1,10}-\d{1,5})", re.ASCII)
+ORDER = list(TABLES)
+"""Of events of the same time those of the last table stand first."""
+FIRST, LAST = (0, 0), (2**32 - 1, 2**16 - 1)
+"""Where no row is, before all others and behind them."""
+LOOKED = 500
+"""The newest events of a stream or session, in which others are looked for that belong to it."""
+MOST_RELATED = 50
+RELATED = """
+SELECT DISTINCT sessionid, mediasessionid FROM (
+    SELECT sessionid, mediasessionid FROM {database}.streamevent WHERE {conditions}
+    ORDER BY timestamp DESC LIMIT {looked}
+) AS newest LIMIT {most}
+"""
+MEASURED = """
+SELECT mediasessionid, min(timestamp), max(timestamp) FROM (
+    SELECT mediasessionid, timestamp FROM {database}.mediasessionevents WHERE {conditions}
+    ORDER BY timestamp DESC LIMIT {looked}
+) AS newest GROUP BY mediasessionid ORDER BY 3 DESC, 1 LIMIT {most}
+"""
+LONGEST_MEASURED = 5000
+
+
+class Place(NamedTuple):
+    """Where an event is: its table's number, and its key there."""
+
+    table: int
+    key: Key
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        found = PLACE.fullmatch(text)
+        if found is None or int(found[1]) >= len(ORDER):
+            raise ValueError(f"expected the next of the page before, got {text[:40]!r}")
+        return cls(int(found[1]), Key.parse(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.table}-{self.key}"
+
+    def within(self, table: Table) -> Key:
+        """Return the key before which the rest of a table lies."""
+        number = ORDER.index(table.name)
+        if number == self.table:
+            return self.key
+        return Key(self.key.time, *(LAST if number < self.table else FIRST))
+
+
+class Entry(NamedTuple):
+    """An event of a line of time."""
+
+    time: int
+    place: Place
+    table: Table
+    event: Mapping[str, Any]
+
+
+class Part(NamedTuple):
+    """Some of a line of time; `next` is where it goes on, None at its end."""
+
+    entries: list[Entry]
+    next: Place | None
+
+
+class Measured(NamedTuple):
+    """A media session whose quality was measured, and when first and last, in milliseconds, of its newest values."""
+
+    media_session: str
+    first: int
+    last: int
+
+
+async def timeline(search: Search, wanted: Sequence[Wanted], limit: int, before: Place | None = None) -> Part:
+    """Return at most so many events of all of these, the newest first."""
+    if before is not None:
+        wanted = [replace(one, before=before.within(one.table)) for one in wanted]
+    lines = []
+    for one, page in zip(wanted, await search.several(wanted, limit + 1), strict=True):
+        number = ORDER.index(one.table.name)
+        lines.append(
+            [
+                Entry(key.time, Place(number, key), one.table, event)
+                for key, event in zip(page.keys, page.events, strict=True)
+            ]
+        )
+    entries = list(merge(*lines, key=_order, reverse=True))
+    more = len(entries) > limit
+    return Part(entries[:limit], entries[limit - 1].place if more else None)
+
+
+def _order(entry: Entry) -> tuple[int, int, int, int]:
+    key = entry.place.key
+    return key.time, entry.place.table, key.block, key.row
+
+
+async def related(search: Search, start: int, end: int, conditions: Sequence[Condition]) -> tuple[list[str], list[str]]:
+    """Return the sessions and media sessions of the newest events of a stream or session."""
+    some, values = where(Wanted(TABLES["StreamEvent"], start, end, conditions))
+    sql = RELATED.format(database=DATABASE, conditions=some, looked=LOOKED, most=MOST_RELATED)
+    async with search.connection() as connection:
+        rows = await connection.fetch(sql, *values)
+    return _distinct(rows, "sessionid"), _distinct(rows, "mediasessionid")
+
+
+async def measured(search: Search, wanted: Wanted, most: int) -> list[Measured]:
+    """Return the media sessions in some of MediaSessionEvents, the one with the newest values first."""
+    some, values = where(wanted)
+    sql = MEASURED.format(database=DATABASE, conditions=some, looked=LONGEST_MEASURED, most=most)
+    async with search.connection() as connection:
+        return [Measured(*row) for row in await connection.fetch(sql, *values) if row[0]]
+
+
+def _distinct(rows: Sequence[asyncpg.Record], name: str) -> list[str]:
+    return list(dict.fromkeys(row[name] for row in rows if row[name]))
