@@ -18,6 +18,7 @@ from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.receivers.kurado_redis import KuradoRedis
 from monitor.receivers.rels import RelsReceiver
 from monitor.receivers.rels_intake import RelsIntake
+from monitor.receivers.rels_series import RelsSeries
 from monitor.settings import Address
 
 GRACE = 2.0
@@ -86,7 +87,9 @@ class Receivers:
     async def _open_rels(self, stack: AsyncExitStack) -> None:
         """Receive the events of WCS servers."""
         parts = self._parts
-        self.rels = RelsIntake(parts.pipeline.accept_records, lambda: parts.config.rels)
+        series = RelsSeries(parts.pipeline.accept, lambda: parts.config.inventory)
+        stack.push_async_callback(series.close)
+        self.rels = RelsIntake(parts.pipeline.accept_records, lambda: parts.config.rels, series=series)
         if self._rels_port is not None:
             # Only a store of a kind that holds events answers SELECTs.
             reading = getattr(parts.store, "reading", None)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from monitor.batch import Records, Source
 from monitor.pipeline import Busy
+from monitor.receivers.rels_series import RelsSeries, split
 from monitor.rels import Rels
 from monitor.wire.clickhouse.catalogue import LATER
 from monitor.wire.clickhouse.errors import ClickHouseError
@@ -61,9 +62,11 @@ class RelsStats:
 class RelsIntake:
     def __init__(
         self, accept: Callable[[Sequence[Records]], Awaitable[None]], settings: Callable[[], Rels], *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time, series: RelsSeries | None = None,
     ) -> None:  # fmt: skip
         self.stats = RelsStats()
+        self.series = series
+        """What is told of what was kept."""
         self._accept = accept
         self._settings = settings
         self._clock = clock
@@ -137,6 +140,8 @@ class RelsIntake:
             for number, (piece, count) in enumerate(zip(pieces, counts, strict=True))
         ]  # fmt: skip
         await self._accept(records)
+        if self.series is not None:
+            self.series.count(name, rows, peer)
         stats = self.stats
         stats.batches[name] += 1
         stats.rows[name] += rows.count
@@ -230,17 +235,6 @@ async def _rows(found: Insert, expected: Sequence[Column]) -> Rows:
             rows: Rows = done.value
             return rows
         await asyncio.sleep(0)
-
-
-def split(body: bytes, size: int) -> list[bytes]:
-    """Return the rows in pieces of about so many bytes."""
-    pieces = []
-    at = 0
-    while at < len(body):
-        end = body.find(b"\n", min(at + size, len(body) - 1)) + 1
-        pieces.append(body[at:end])
-        at = end
-    return pieces
 
 
 def _must_be_known(name: str, rows: Rows) -> None:
