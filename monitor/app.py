@@ -19,7 +19,7 @@ import uvloop
 from monitor.config import Config, ConfigError
 from monitor.garbage import let_go, uncollected
 from monitor.gather import Gather
-from monitor.handler import Handler, Naming, Part, Store, StoreDownError, StoreError
+from monitor.handler import Handler, Naming, Part, Store, StoreDownError, StoreError, options_of
 from monitor.http import HttpClient
 from monitor.inventory import JobSpec
 from monitor.journal import Journal
@@ -349,7 +349,15 @@ class Appliance:
 
 
 def _parts(config: Config) -> list[Part]:
-    return [part for spec in config.handlers for part in spec.cls.parts(spec.name, spec.options)]
+    # One that keeps something on the disk has it beside everything else, where its section says nothing else.
+    beside = {"data_dir": config.data_dir}
+    return [
+        part
+        for spec in config.handlers
+        for part in spec.cls.parts(
+            spec.name, {**(beside if "data_dir" in options_of(spec.cls) else {}), **spec.options}
+        )
+    ]
 
 
 def _warn(config: Config) -> None:

@@ -23,6 +23,8 @@ from urllib.parse import parse_qsl
 ROOT = Path(__file__).resolve().parent.parent
 FORMAT = re.compile(rb"(?is)^(insert\s+into\s.*?)\s+format\s+(\w+)[ \t]*;?\r?\n?")
 READ_FORMAT = re.compile(r"(?is)^(.*?)(?:\s+format\s+(\w+))?\s*;?\s*$")
+SETTINGS = ("async_insert", "insert_deduplicate", "insert_deduplication_token", "distributed_foreground_insert")
+"""What of the settings in an address counts here, for inserts."""
 DATA = re.compile(rb"(?i)^\s*insert\s")
 
 
@@ -47,7 +49,9 @@ class Engine:
             with tempfile.NamedTemporaryFile(dir=self._directory) as file:
                 file.write(whole[found.end() :])
                 file.flush()
-                into = f" FROM INFILE '{file.name}' COMPRESSION 'none' FORMAT {found[2].decode()}"
+                settings = ", ".join(f"{name} = '{values[name]}'" for name in SETTINGS if name in values)
+                clause = f" SETTINGS {settings}" if settings else ""
+                into = f" FROM INFILE '{file.name}' COMPRESSION 'none'{clause} FORMAT {found[2].decode()}"
                 self._session.query(found[1].decode() + into)
             return b""
         if DATA.match(whole):

@@ -57,6 +57,10 @@ class Urls:
     async def close(self) -> None:
         await self._session.close()
 
+    def turn(self) -> None:
+        """Ask the next address first from now on."""
+        self._at = (self._at + 1) % len(self._urls)
+
     async def post(self, path: str, body: bytes, *, query: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """Return the first answer of an address that is not away; DeliveryError where there is none."""
         failure: DeliveryError | None = None
@@ -71,7 +75,7 @@ class Urls:
                 if answer.status not in AWAY:
                     return answer
                 failure = DeliveryError(f"{url} answered {answer.status}", answer.retry_after)
-            self._at = (self._at + 1) % len(self._urls)
+            self.turn()
         assert failure is not None
         raise failure
 

@@ -1,0 +1,1 @@
+"""What ClickHouse's handler is made of."""
