@@ -1,7 +1,7 @@
 """What the contract of all handlers is tried on: each handler, with the real thing or a strict stand-in behind it.
 
-Real are carbon-cache, influxd, rrdcached, rrdtool, PostgreSQL and the disk. Elasticsearch, Logstash, statsd and the
-receivers of HTTP posts are stand-ins (servers_*.py say of which rules).
+Real are carbon-cache, influxd, rrdcached, rrdtool, PostgreSQL, ClickHouse's engine and the disk. Elasticsearch,
+Logstash, statsd and the receivers of HTTP posts are stand-ins (servers_*.py say of which rules).
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from appliance import free_port
 from blocks import DiamondNaming, block
+from clickhouse_target import ClickHouse
 from debian import need
 from servers_carbon import Carbon
+from servers_clickhouse import clickhouse
 from servers_elastic import Elastic
 from servers_http import Posted
 from servers_influx import Influx
@@ -32,7 +35,9 @@ from servers_rrd import RrdCached, fetch
 from servers_statsd import Statsd
 from servers_tls import Relay, certificate
 
+from handlers._clickhouse import ddl
 from handlers.archive import ArchiveHandler
+from handlers.clickhouse import ClickHouseHandler
 from handlers.elasticsearch import ElasticsearchHandler
 from handlers.graphite import GraphiteHandler
 from handlers.graphitepickle import GraphitePickleHandler
@@ -398,6 +403,38 @@ class Store(Server):
             await connection.close()
 
 
+class Clickhouses(Server):
+    """ClickHouse's engine behind a relay, which goes down in its place."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.stack = contextlib.ExitStack()
+        self.engine = ClickHouse(free_port())
+        self.stack.enter_context(clickhouse(directory / "server", self.engine.port))
+        self.engine.make(ddl.Form(metrics="metrics"), "metrics")
+        self.relay = Relay(self.engine.port)
+        options = {"urls": [f"http://127.0.0.1:{self.relay.port}"], "metrics": True, "data_dir": directory}
+        self.ways = [Way("clickhouse", ClickHouseHandler, options, self._rows)]
+
+    async def up(self) -> None:
+        await self.relay.start()
+
+    async def down(self) -> None:
+        await self.relay.stop()
+
+    async def end(self) -> None:
+        await self.down()
+
+    def close(self) -> None:
+        self.stack.close()
+
+    async def _rows(self, host: str) -> list[Rows]:
+        select = "SELECT toUnixTimestamp64Milli(time) / 1000, value FROM wcs.metrics FINAL WHERE name = 'x' AND host"
+        body = await self.engine.ask(f"{select} = '{host}' ORDER BY time FORMAT TabSeparated")
+        pairs = [line.split("\t") for line in body.decode().splitlines()]
+        return [[(int(time), float(number)) for time, number in pairs]]
+
+
 class Nowhere(Server):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -409,7 +446,7 @@ class Nowhere(Server):
 
 SERVERS: Mapping[str, type[Server]] = {
     "carbon": Carbons, "influxd": Influxd, "rrd": Rrds, "disk": Disk, "stand-ins": StandIns, "postgresql": Store,
-    "nowhere": Nowhere,
+    "clickhouse": Clickhouses, "nowhere": Nowhere,
 }  # fmt: skip
 
 
