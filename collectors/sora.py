@@ -45,7 +45,7 @@ class SoraCollector(Collector):
     metricsets: list[str] = option(["stats", "connections"], "what to ask for: stats, connections, license, cluster")
     url: str = option("", "URL of the API, or HOST:PORT; by default port 3000 of the watched host")
     req_path: str = option("/", "path of the API, where the URL has none")
-    headers: list[str] = option([], "more headers, each NAME: VALUE")
+    headers: list[str] = option([], "more headers, each NAME: VALUE", secret=True)
     token: str = option("", "token for the header Authorization: Bearer TOKEN", secret=True)
     username: str = option("", "user for basic authentication")
     password: str = option("", "password of that user", secret=True)

@@ -226,7 +226,10 @@ def typed(section: Section, fields: Mapping[str, Field], problems: list[Problem]
             if secret is not None and secret is not each and secret.option.secret and value is not None:
                 if secret.name in section.entries:
                     raise ValueError(f"give {secret.name} or {key}, not both")
-                found[secret.name] = Value(read_secret(value), entry.place)
+                held = read_secret(value)
+                # Of a list, each stands on a line of its own.
+                lines = [line.strip() for line in held.splitlines() if line.strip()]
+                found[secret.name] = Value(lines if secret.type == list[str] else held, entry.place)
             else:
                 found[key] = Value(value, entry.place)
         except ValueError as error:

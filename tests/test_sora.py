@@ -27,8 +27,10 @@ from collectors._sora.connections import NOTHING, moved
 from collectors._sora.walk import Names, kind, walk
 from collectors.sora import SoraCollector
 from handlers.postgresql import PostgreSQLHandler
+from monitor import effective
 from monitor.batch import Batch, Cursor, Kind
 from monitor.collector import CollectError, Response, Target
+from monitor.config import load
 from monitor.graph.data import Data
 from monitor.http import HttpClient
 from monitor.rates import Rates
@@ -507,3 +509,16 @@ async def test_connections_that_come_and_go_leave_nothing_behind(postgres: Postg
         assert (len(one.known.seen), len(one.known.channels), len(rates)) == (0, 0, 1)
     finally:
         await store.close()
+
+
+def test_headers_are_masked_and_may_stand_in_a_file_one_on_each_line(tmp_path: Path) -> None:
+    (tmp_path / "headers").write_text("Authorization: Bearer hunter2\nX-Other: a, b\n")
+    file = tmp_path / "monitor.conf"
+    file.write_text(
+        f"[server]\ndata_dir = {tmp_path}\n[collectors]\n[[SoraCollector]]\nenabled = True\n"
+        f"headers_file = {tmp_path / 'headers'}\n"
+    )
+    config = load([file], {}, find_hostname=lambda method, name: name or "own")
+    (job,) = (job for job in config.inventory.jobs if job.cls.__name__ == "SoraCollector")
+    assert job.options["headers"] == ["Authorization: Bearer hunter2", "X-Other: a, b"]
+    assert not any("hunter2" in line for line in effective.lines(config))
