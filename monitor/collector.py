@@ -172,6 +172,8 @@ class Collector:
     """Options that are lists here, by the beginning of the names of Diamond's: target_1, target_2."""
     pushed: ClassVar[bool] = False
     """Nothing is collected: the class only declares what is pushed under its path word."""
+    may_be_silent: ClassVar[bool] = False
+    """What is pushed may end at any time: a host that pushes it no more is shown silent, and does not fail by that."""
     graphs: ClassVar[tuple[Graph, ...]] = ()
     """What the host's page and /graph show."""
     groups: ClassVar[Mapping[str, str]] = {}

@@ -39,6 +39,8 @@ class Registry:
         self.collectors: Mapping[str, type[Collector]] = self._load("collectors", collectors_path, Collector)
         self.handlers: Mapping[str, type[Handler]] = self._load("handlers", handlers_path, Handler)
         self._paths = {cls.path.lower(): cls for cls in self.collectors.values()}
+        self.quiet = frozenset(cls.path for cls in self.collectors.values() if cls.may_be_silent)
+        """Words of the collectors whose silence is no failure."""
 
     @property
     def stores(self) -> list[type[Store]]:

@@ -2,7 +2,8 @@
 
 A host's parts are its collectors (one job each) and what is pushed for it (one per collector word that no job serves).
 A collector fails when its last collection did; what is pushed fails when nothing came for a heartbeat, which is
-max(2 x interval, 120 s), and is left out after an hour of silence, unless the host has nothing else. The state is
+max(2 x interval, 120 s), and is left out after an hour of silence, unless the host has nothing else. What may be silent
+(`Collector.may_be_silent`) does not fail: its state is unknown then. The state is
 
 - `unknown`: nothing has been collected or pushed yet;
 - `ok`: no part fails;
@@ -16,7 +17,7 @@ its agent pushes fails after 5 minutes of silence.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -89,8 +90,8 @@ class HostView:
     def failing(self) -> list[Part]:
         return [part for part in self.parts if part.up is False]
 
-    def judge(self, now: float) -> None:
-        """Work out the parts and the state."""
+    def judge(self, now: float, quiet: Collection[str] = ()) -> None:
+        """Work out the parts and the state; `quiet` are the words of collectors that may be silent."""
         self.parts = [_collected(job, self.sources) for job in self.jobs]
         served = {(job.collector.path, job.collector.section) for job in self.jobs}
         found: dict[str, list[SourceInfo]] = {}
@@ -98,7 +99,7 @@ class HostView:
             if not _serves(served, info):
                 found.setdefault(info.source.collector, []).append(info)
         least = SILENT if self.spec.pushed else 0.0
-        silent = [pushed(word, "", infos, now, least) for word, infos in found.items()]
+        silent = [pushed(word, "", infos, now, least, quiet=word in quiet) for word, infos in found.items()]
         fresh = [part for part in silent if now - part.last_seen <= max(FORGOTTEN, heartbeat(part.interval))]
         self.parts += fresh if fresh or self.parts else silent
         self.last_seen = max((part.last_seen for part in (*self.parts, *silent)), default=0.0)
@@ -144,13 +145,18 @@ def _collected(job: Job, sources: Sequence[SourceInfo]) -> Part:
     return Part(key.collector, key.section, job.up, job.reason, job.interval, seen, job)
 
 
-def pushed(word: str, section: str, infos: Sequence[SourceInfo], now: float, least: float) -> Part:
-    """Return the part of what is pushed: it fails after silence of a heartbeat, of `least` seconds at least."""
+def pushed(
+    word: str, section: str, infos: Sequence[SourceInfo], now: float, least: float, *, quiet: bool = False
+) -> Part:
+    """Return the part of what is pushed: it fails after silence of a heartbeat, of `least` seconds at least.
+
+    With `quiet` it does not fail then.
+    """
     newest = max(infos, key=lambda info: info.last_seen)
     silence = now - newest.last_seen
     up = silence <= max(heartbeat(newest.interval), least)
     reason = "" if up else f"nothing was pushed for {_span(silence)}"
-    return Part(word, section, up, reason, newest.interval, newest.last_seen)
+    return Part(word, section, None if quiet and not up else up, reason, newest.interval, newest.last_seen)
 
 
 def _span(seconds: float) -> str:
@@ -175,9 +181,9 @@ async def views(services: Services) -> list[HostView]:
         found[host].sources.append(info)
         if number % 2000 == 1999:
             await asyncio.sleep(0)
-    now = services.clock()
+    now, quiet = services.clock(), services.config.registry.quiet
     for number, view in enumerate(found.values()):
-        view.judge(now)
+        view.judge(now, quiet)
         _by_agent(services, view)
         if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)
@@ -205,7 +211,7 @@ async def several(services: Services, names: Sequence[str], parameter: str) -> l
         if spec is None and not sources:
             raise await no_host(services, name, parameter)
         one = HostView(spec or HostSpec(name, "", name), jobs[spec.host] if spec else [], sources)
-        one.judge(services.clock())
+        one.judge(services.clock(), services.config.registry.quiet)
         _by_agent(services, one)
         found.append(one)
         if number % SLICE == SLICE - 1:

@@ -94,7 +94,7 @@ def of_others(services: Services, spec: HostSpec | None, host: str, jobs: list[J
     if spec is None and not sources:
         return CRITICAL
     view = HostView(spec or HostSpec(host, "", host), jobs, sources)
-    view.judge(services.clock())
+    view.judge(services.clock(), services.config.registry.quiet)
     return max(NUMBERS[view.state], WARNED if liveness.warnings(host) else OK)
 
 
