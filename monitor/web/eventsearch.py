@@ -6,7 +6,9 @@ stream or media session, MediaSessionEvents and MixerEvent for the media session
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -17,6 +19,7 @@ from multidict import MultiDict
 from monitor.store.events.search import Search, Wanted, numbers
 from monitor.store.events.timeline import related
 from monitor.web.events import COLUMNS, conditions, words_of
+from monitor.web.hosts import HostView
 from monitor.web.params import read_times
 from monitor.web.problem import bad, unknown
 from monitor.web.ranges import field
@@ -24,6 +27,8 @@ from monitor.web.services import Services
 from monitor.wire.clickhouse.tables import EVENTS, TABLES, Table, known
 
 BEGIN = "end-1d"
+RELS = "rels"
+"""What is told of a server's events stands under this word."""
 FILTERS = ("ip", "stream", "session", "media_session", "table", "type")
 IDS = ("stream", "session", "media_session")
 TAKEN = frozenset({"start", "end", *FILTERS})
@@ -118,6 +123,22 @@ async def asked(request: web.Request, services: Services, search: Search) -> Ask
                 continue
         parts.append(Part(Wanted(table, begin, last, conditions(query, table)), query))
     return Asked(start, end, fields(request, services), filters, parts)
+
+
+def address_of(services: Services, view: HostView) -> str:
+    """Return the address of the page with the events of a host; empty where it is not known to have sent any."""
+    heard = services.parts.rels.stats.heard
+    told = {info.source.host for info in view.sources if info.source.collector == RELS}
+    names = dict.fromkeys((view.spec.host, view.spec.address, *told))
+    if not told and heard.keys().isdisjoint(names):
+        return ""
+    return next((f"/events?ip={name}" for name in names if is_ipv4(name)), "")
+
+
+def is_ipv4(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(ipaddress.IPv4Address(text))
+    return False
 
 
 def _has(table: Table, name: str) -> bool:

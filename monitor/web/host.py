@@ -11,6 +11,7 @@ from aiohttp import web
 from monitor.handler import SourceInfo
 from monitor.inventory import HostSpec
 from monitor.web import catalogue, hosts
+from monitor.web.eventsearch import address_of
 from monitor.web.instances import Server, instances, of_instance
 from monitor.web.lists import newest
 from monitor.web.pages import Pages
@@ -66,7 +67,7 @@ class HostPage:
             request, "server.html", view=view, host=view.spec, groups=groups, terms=TERMS, term=shown.term, only=only,
             cut=left <= 0, gone=gone, every=every, here=here, range=shown, custom=CUSTOM, plugins=plugins,
             files=self.services.config.graph_files, origin=str(request.url.origin()),
-            warnings=[] if only else warnings, small=request.cookies.get(SMALL) == "1",
+            told=address_of(self.services, view), warnings=[] if only else warnings, small=request.cookies.get(SMALL) == "1",
         )  # fmt: skip
 
     async def _draw(self, spec: HostSpec, groups: list[Group], shown: Range, *, every: bool) -> tuple[int, bool]:

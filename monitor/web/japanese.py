@@ -75,7 +75,6 @@ WORDS: dict[str, str] = {
     "States": "状態",
     "Storing is paused for {span} more.": "保存を停止しています(残り{span})。",
     "Stream": "ストリーム",
-    "Stream and session": "ストリームとセッション",
     "Table": "テーブル",
     "There are more graphs than fit on this page; choose one plugin.": "グラフが多すぎます。プラグインを選んで下さい。",
     "Time": "時刻",

@@ -21,13 +21,13 @@ NAMED = frozenset(
 )
 """What stands in places of its own."""
 RATES = frozenset({"videoRate", "audioRate"})
-CLOCKS = frozenset(
+BEHIND = frozenset(
     {
-        "videoSyncTime", "audioSyncTime", "videoTimestamp", "audioTimestamp", "lastKeyFrameSyncTime",
+        "videoProfileId", "videoKframes", "videoPframes", "videoBframes", "videoSyncTime", "audioSyncTime", "videoTimestamp", "audioTimestamp", "lastKeyFrameSyncTime",
         "nextAudioDataTime", "nextVideoDataTime", "segmentStartPts", "videoStartPts", "audioStartPts",
     }
 )  # fmt: skip
-"""Times of media, which say little to a reader."""
+"""What says little to a reader: times of media, and counts of frames by their kind."""
 PAIR = re.compile(r"\s*([A-Za-z_][\w.-]{0,39})\s*[=:]\s*(.*?)\s*", re.ASCII | re.DOTALL)
 
 
@@ -53,7 +53,7 @@ def payload(table: Table, event: Mapping[str, Any]) -> Payload:
     for name, value in event.items():
         if name in apart or value in ("", 0, None):
             continue
-        if name in CLOCKS:
+        if name in BEHIND:
             left_out = True
         elif name in TEXTS:
             pairs += parsed(str(value))

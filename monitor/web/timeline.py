@@ -11,7 +11,7 @@ import asyncpg
 from aiohttp import web
 
 from monitor.store.events.search import SERVER, Search, word
-from monitor.store.events.timeline import Entry, Part, Place, measured, timeline
+from monitor.store.events.timeline import MEASUREMENTS, Entry, Part, Place, measured, timeline
 from monitor.web import eventsearch
 from monitor.web.eventgraphs import COUNTS, QUALITY, shown
 from monitor.web.events import Keeps, too_much
@@ -25,8 +25,6 @@ from monitor.wire.clickhouse.tables import EVENTS, Table
 
 PAGE, MOST = 100, 500
 SLICE = 20
-MEASUREMENTS = "MediaSessionEvents"
-"""They are many, and tell more as graphs."""
 MOST_SESSIONS = 12
 """Media sessions that are offered."""
 AROUND = 60
@@ -54,6 +52,14 @@ class Row(NamedTuple):
     payload: Payload
     rest: list[Row]
     """Measurements that came just before this one."""
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        return [one for one in self.ids if one[0] == "stream"]
+
+    @property
+    def sessions(self) -> list[tuple[str, str]]:
+        return [one for one in self.ids if one[0] != "stream"]
 
 
 class Quality(NamedTuple):
@@ -109,7 +115,7 @@ class TimelinePage:
             part = await timeline(search, one.wanted(), limit, before)
             quality = await self._quality(request, search, one)
             some = bool(part.entries) or bool(one.given) or await _any(search)
-        rows = await self._rows(part)
+        rows = await self._rows(part, fold=len(one.parts) > 1)
         exports = [
             (part.table.name, [(format, one.export(part, format)) for format in ("csv", "ndjson")])
             for part in one.parts
@@ -121,13 +127,14 @@ class TimelinePage:
             "exports": exports, "some": some,
         }  # fmt: skip
 
-    async def _rows(self, part: Part) -> list[Row]:
-        """Return what the page shows: of measurements one after the other the newest, with the others behind it."""
+    async def _rows(self, part: Part, *, fold: bool) -> list[Row]:
+        """Return the rows; of measurements one after the other the newest has the others behind it, if they fold."""
         rows: list[Row] = []
         for number, entry in enumerate(part.entries):
             row = _row(entry, self.services.timezone)
-            if rows and (row.day, row.table) == (rows[-1].day, MEASUREMENTS) == (rows[-1].day, rows[-1].table):
-                rows[-1].rest.append(row)
+            last = rows[-1] if rows else None
+            if fold and last and (row.day, row.table, last.table) == (last.day, MEASUREMENTS, MEASUREMENTS):
+                last.rest.append(row)
             else:
                 rows.append(row)
             if number % SLICE == SLICE - 1:

@@ -87,13 +87,13 @@ class Search:
 
     async def page(self, wanted: Wanted, limit: int) -> Page:
         """Return at most so many events, the newest first."""
-        (found,) = await self.several([wanted], limit)
+        (found,) = await self.several([wanted], [limit])
         return found
 
-    async def several(self, wanted: Sequence[Wanted], limit: int) -> list[Page]:
-        """Return a page of each, all as they were at the same time."""
+    async def several(self, wanted: Sequence[Wanted], limits: Sequence[int]) -> list[Page]:
+        """Return a page of each, of at most so many events, all as they were at the same time."""
         async with self.connection() as connection:
-            return [await self._page(connection, one, limit) for one in wanted]
+            return [await self._page(connection, one, limit) for one, limit in zip(wanted, limits, strict=True)]
 
     @asynccontextmanager
     async def connection(self, timeout: float | None = None) -> AsyncIterator[asyncpg.Connection]:

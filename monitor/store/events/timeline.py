@@ -18,6 +18,8 @@ ORDER = list(TABLES)
 """Of events of the same time those of the last table stand first."""
 FIRST, LAST = (0, 0), (2**32 - 1, 2**16 - 1)
 """Where no row is, before all others and behind them."""
+MEASUREMENTS = "MediaSessionEvents"
+MOST_MEASUREMENTS = 300
 LOOKED = 500
 """The newest events of a stream or session, in which others are looked for that belong to it."""
 MOST_RELATED = 50
@@ -52,6 +54,9 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         return f"{self.table}-{self.key}"
 
+    def order(self) -> tuple[int, int, int, int]:
+        return self.key.time, self.table, self.key.block, self.key.row
+
     def within(self, table: Table) -> Key:
         """Return the key before which the rest of a table lies."""
         number = ORDER.index(table.name)
@@ -85,11 +90,16 @@ class Measured(NamedTuple):
 
 
 async def timeline(search: Search, wanted: Sequence[Wanted], limit: int, before: Place | None = None) -> Part:
-    """Return at most so many events of all of these, the newest first."""
+    """Return at most so many events of all of these, the newest first.
+
+    Measurements between events of other tables do not count, up to a limit of their own.
+    """
     if before is not None:
         wanted = [replace(one, before=before.within(one.table)) for one in wanted]
+    limits = [MOST_MEASUREMENTS if one.table.name == MEASUREMENTS and len(wanted) > 1 else limit for one in wanted]
     lines = []
-    for one, page in zip(wanted, await search.several(wanted, limit + 1), strict=True):
+    known: Place | None = None
+    for one, page in zip(wanted, await search.several(wanted, limits), strict=True):
         number = ORDER.index(one.table.name)
         lines.append(
             [
@@ -97,14 +107,20 @@ async def timeline(search: Search, wanted: Sequence[Wanted], limit: int, before:
                 for key, event in zip(page.keys, page.events, strict=True)
             ]
         )
-    entries = list(merge(*lines, key=_order, reverse=True))
-    more = len(entries) > limit
-    return Part(entries[:limit], entries[limit - 1].place if more else None)
+        if page.next is not None:
+            # Behind the last that is known of a table there may be more of it.
+            known = max(Place(number, page.next), known or Place(number, page.next), key=Place.order)
+    entries = [one for one in merge(*lines, key=_order, reverse=True) if known is None or _order(one) >= known.order()]
+    counted = 0
+    for place, entry in enumerate(entries):
+        counted += entry.table.name != MEASUREMENTS or len(wanted) == 1
+        if counted == limit and place + 1 < len(entries):
+            return Part(entries[: place + 1], entry.place)
+    return Part(entries, known)
 
 
 def _order(entry: Entry) -> tuple[int, int, int, int]:
-    key = entry.place.key
-    return key.time, entry.place.table, key.block, key.row
+    return entry.place.order()
 
 
 async def related(search: Search, start: int, end: int, conditions: Sequence[Condition]) -> tuple[list[str], list[str]]:
