@@ -25,7 +25,7 @@ from monitor.wire.clickhouse.tables import TABLES
 
 log = logging.getLogger("monitor.receivers.rels")
 
-COLLECTOR = "rels"
+COLLECTOR, VERSION = "rels", "cdn_version"
 MINUTE = 60.0
 NEARLY = 2.0
 """So many seconds more or less are a minute too."""
@@ -193,7 +193,7 @@ class RelsSeries:
 
     def _batch(self, one: ServerNumbers, at: float) -> Batch:
         spec = self._inventory().find(one.server)
-        meta = {"cdn_version": one.version} if one.version else {}
+        meta = {VERSION: one.version} if one.version else {}
         return Batch(Source(spec.host if spec else one.server, COLLECTOR), at, dict(one.values), {}, meta, MINUTE)
 
     def _told(self, batches: Sequence[Batch], reasons: Sequence[str | None]) -> None:

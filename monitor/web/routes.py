@@ -41,6 +41,8 @@ from monitor.web.statics import Statics
 from monitor.web.status import Status
 from monitor.web.timeline import TimelinePage
 from monitor.web.vhosts import VhostPages
+from monitor.web.wcs import TAKEN as WCS_TAKEN
+from monitor.web.wcs import WcsServers
 
 log = logging.getLogger("monitor.web")
 
@@ -67,6 +69,7 @@ TAKEN: Mapping[str, frozenset[str]] = {
     "/api/v1/instances": frozenset({"host", "collector", "vhost", "sort", "limit"}),
     "/api/v1/query": frozenset({"series", "start", "end", "step", "cf"}),
     "/api/v1/events/{table}": EVENTS_TAKEN,
+    "/api/v1/events-servers": WCS_TAKEN,
     "/api/v1/pause": frozenset({"seconds"}),
     "/api/servers": frozenset({"service"}),
     "/metrics/collected": frozenset({"host", "collector"}),
@@ -96,7 +99,7 @@ def make_app(services: Services) -> web.Application:
     api, pictures, push = Api(services), Pictures(services, drawer), Push(services)
     calls, lists = Calls(pictures), Lists(pages)
     status, pausing = Status(services), Pausing(services)
-    influx = Influx(services, push)
+    influx, wcs = Influx(services, push), WcsServers(pages)
     border = Border(gate, health, pages)
     scrape = Scrape(services, push.stats, influx.stats, drawer.stats, border.answers)
     app = web.Application(middlewares=[border.middleware])
@@ -108,6 +111,7 @@ def make_app(services: Services) -> web.Application:
         "/vhost": VhostPages(pages).vhost,
         "/vhosts": lists.page,
         "/events": TimelinePage(pages).events,
+        "/events/servers": wcs.page,
         "/static/{name}": statics.static,
         "/graph": pictures.graph,
         "/graph_global": calls.graph_global,
@@ -122,6 +126,7 @@ def make_app(services: Services) -> web.Application:
         "/api/v1/query": api.query,
         "/api/v1/graphs": api.graphs,
         "/api/v1/events/{table}": Events(services).events,
+        "/api/v1/events-servers": wcs.api,
         "/api/v1/{collector}/targets": calls.targets,
         "/api/v1/instances": lists.api,
         "/api/v1/pause": pausing.show,
