@@ -67,7 +67,8 @@ class HostPage:
             request, "server.html", view=view, host=view.spec, groups=groups, terms=TERMS, term=shown.term, only=only,
             cut=left <= 0, gone=gone, every=every, here=here, range=shown, custom=CUSTOM, plugins=plugins,
             files=self.services.config.graph_files, origin=str(request.url.origin()),
-            told=address_of(self.services, view), warnings=[] if only else warnings, small=request.cookies.get(SMALL) == "1",
+            told=address_of(self.services, view), warnings=[] if only else warnings,
+            small=request.cookies.get(SMALL) == "1",
         )  # fmt: skip
 
     async def _draw(self, spec: HostSpec, groups: list[Group], shown: Range, *, every: bool) -> tuple[int, bool]:

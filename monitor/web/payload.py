@@ -23,7 +23,8 @@ NAMED = frozenset(
 RATES = frozenset({"videoRate", "audioRate"})
 BEHIND = frozenset(
     {
-        "videoProfileId", "videoKframes", "videoPframes", "videoBframes", "videoSyncTime", "audioSyncTime", "videoTimestamp", "audioTimestamp", "lastKeyFrameSyncTime",
+        "videoProfileId", "videoKframes", "videoPframes", "videoBframes", "videoSyncTime",
+        "audioSyncTime", "videoTimestamp", "audioTimestamp", "lastKeyFrameSyncTime",
         "nextAudioDataTime", "nextVideoDataTime", "segmentStartPts", "videoStartPts", "audioStartPts",
     }
 )  # fmt: skip
