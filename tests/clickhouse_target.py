@@ -73,6 +73,8 @@ class Door:
         self.port = free_port()
         self.inserts: list[Insert] = []
         self.faults: list[tuple[int, str] | str] = []
+        self.answer: tuple[int, str] | None = None
+        """What everything is answered with, where it is given."""
         self.user, self.key = user, key
         self._to = f"http://127.0.0.1:{clickhouse.port}"
         self._runner: web.AppRunner | None = None
@@ -106,6 +108,8 @@ class Door:
             return web.Response(status=403, text=text)
         values = dict(urllib.parse.parse_qsl(request.raw_path.partition("?")[2]))
         query = values.get("query", "")
+        if self.answer is not None:
+            return web.Response(status=self.answer[0], text=self.answer[1])
         if not query.startswith("INSERT"):
             return await self._ask(request, body)
         fault = self.faults.pop(0) if self.faults else None

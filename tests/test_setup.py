@@ -230,7 +230,7 @@ async def test_wrong_options_are_told(run: Any, arguments: tuple[str, ...], code
 async def test_without_a_word_the_words_are_told(capsys: pytest.CaptureFixture[str], run: Any) -> None:
     done = await run()
     assert done.code == 0
-    assert [line.split()[0] for line in done.out.splitlines()[1:]] == ["elasticsearch", "kibana"]
+    assert [line.split()[0] for line in done.out.splitlines()[1:]] == ["clickhouse", "elasticsearch", "kibana"]
 
 
 PLUGIN = """

@@ -12,6 +12,9 @@ from monitor.wire.clickhouse.tables import EVENTS, EXTRA, WORDS, Dictionary, Tab
 LOCAL = "_local"
 WINDOW = 10_000
 """So many inserts are known to a table, to notice one that comes again."""
+LATEST = 3_600_000_000
+"""Stamps after this (2084) count as this: ClickHouse's DateTime ends in 2106, and what is kept is added to it."""
+MOST_KEPT = 7_300
 MOST_DAYS = 90
 """With more days kept than these a part is a month: ClickHouse wants few parts."""
 SEARCHED = {
@@ -92,7 +95,7 @@ def events(table: Table, form: Form) -> list[Made]:
     columns = table.columns + (((EXTRA, "String"),) if form.extra else ())
     searched = SEARCHED[table.name]
     order = table.order if form.order == "wcs" else (*searched, table.time)
-    stamp = f"toDateTime(least(intDiv({quoted(table.time)}, 1000), 4294967295))"
+    stamp = f"toDateTime(least(intDiv({quoted(table.time)}, 1000), {LATEST}))"
     return _made(form, table.name, columns, order, stamp, form.days, f"cityHash64({quoted(searched[0])})")
 
 
@@ -111,6 +114,8 @@ def _made(
     kind: str = "", codecs: Mapping[str, str] | None = None,
 ) -> list[Made]:  # fmt: skip
     own = name + LOCAL if form.cluster else name
+    by = ", ".join(map(quoted, order))
+    by = f"({by})" if len(order) > 1 else by
     lines = ",\n".join(f"    {quoted(column)} {type}{(codecs or {}).get(column, '')}" for column, type in columns)
     parts = ttl = ""
     settings = ["index_granularity = 8192"]
@@ -123,7 +128,7 @@ def _made(
         settings.append(f"non_replicated_deduplication_window = {WINDOW}")
     create = (
         f"CREATE TABLE IF NOT EXISTS {form.place(own)}{form.on}\n(\n{lines}\n)\nENGINE = {form.engine(name, kind)}\n"
-        f"{parts}ORDER BY ({', '.join(map(quoted, order))})\n" + (f"TTL {ttl}\n" if ttl else "")
+        f"{parts}ORDER BY {by}\n" + (f"TTL {ttl}\n" if ttl else "")
         + f"SETTINGS {', '.join(settings)}"
     )  # fmt: skip
     found = [Made(own, create, columns, order, ttl, window=not form.cluster)]

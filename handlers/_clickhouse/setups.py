@@ -43,10 +43,10 @@ class ClickHouseSetup(Setup):
     order: Literal["wcs", "search"] = option(
         "wcs", "what the tables are sorted by: as WCS's own document says, or what one searches by and then the time"
     )
-    keep: int = option(0, "delete events after so many days; 0 keeps them", min=0, max=36_500)
+    keep: int = option(0, "delete events after so many days; 0 keeps them", min=0, max=ddl.MOST_KEPT)
     extra: bool = option(False, "a column more, for what newer WCS servers send beside the known columns")
     metrics: bool = option(False, "make the table of numbers, too; also made where the handler sends them")
-    metrics_keep: int = option(0, "delete numbers after so many days; 0 keeps them", min=0, max=36_500)
+    metrics_keep: int = option(0, "delete numbers after so many days; 0 keeps them", min=0, max=ddl.MOST_KEPT)
     cluster: str = option("", "make replicated tables, and Distributed ones over them, on this cluster")
     path: str = option("/clickhouse/tables", "where the replicated tables meet in Keeper")
     dictionary_user: str = option("default", "user as whom the dictionaries read their tables")
@@ -152,7 +152,7 @@ class ClickHouseSetup(Setup):
             await server.run(one.name, one.fill, dry)
             done.append("rows added")
         told = ("would change: " if dry else "") + ", ".join(done) if done else "is as it should be"
-        if one.order and found.order and found.order != ", ".join(one.order):
+        if one.order and found.order and found.order.strip("()") != ", ".join(one.order):
             told += f"; stays sorted by {found.order}, which cannot be changed"
         return told, ""
 
