@@ -24,8 +24,8 @@ from typing import ClassVar
 
 from isal import igzip
 
-from handlers._clickhouse.pieces import PREFIX, Known, Piece, lacking, packed, pieces, sent_columns
-from handlers._clickhouse.plan import Plan
+from handlers._clickhouse.notes import Notes
+from handlers._clickhouse.pieces import PREFIX, Piece, lacking, packed, pieces, sent_columns
 from handlers._clickhouse.setups import ClickHouseSetup
 from handlers._clickhouse.target import Meaning, addresses, judged, literal, quoted, settings_of
 from handlers._elastic.urls import Urls
@@ -92,13 +92,11 @@ class ClickHouseHandler(Handler):
                 tls = await asyncio.to_thread(self._made_context)
             except OSError as error:  # which an ssl.SSLError is
                 raise DeliveryError(f"expected usable TLS files: {error}", CONFIGURATION) from error
-        path = None if self.data_dir is None else self.data_dir / f"{self.name}.inserts"
-        self._plan = Plan(path)
+        self._notes = Notes(self.data_dir, self.name)
         try:
-            await asyncio.to_thread(self._plan.load)
+            await asyncio.to_thread(self._notes.load)
         except OSError as error:
-            raise DeliveryError(f"{path} cannot be read: {error.strerror}", CONFIGURATION) from error
-        self._known = Known()
+            raise DeliveryError(f"{self.data_dir} cannot be read: {error.strerror}", CONFIGURATION) from error
         self._settled: dict[str, Refused | None] = {}
         self._columns: Columns = {}
         self._looked: float | None = None
@@ -136,20 +134,18 @@ class ClickHouseHandler(Handler):
             await self._deliver_numbers(rows, body)
         if later is not None:
             raise DeliveryError(str(later), later.retry_after)
-        for piece in todo:
-            self._known.add(piece.records)
         refused = [found for found in self._settled.values() if found is not None]
         self._settled = {}
         return refused
 
     async def _planned(self, records: Sequence[Records]) -> list[Piece]:
         """Return the inserts to make, which are on the disk from now on."""
-        fresh = self._known.fresh(records)
+        fresh = self._notes.fresh(records)
         if not fresh:
             return []
-        found = await asyncio.to_thread(pieces, fresh, self._plan.pieces, rows=self.rows, size=int(self.size))
+        found = await asyncio.to_thread(pieces, fresh, self._notes.inserts, rows=self.rows, size=int(self.size))
         try:
-            await asyncio.to_thread(self._plan.keep, [piece.keys for piece in found])
+            await asyncio.to_thread(self._notes.keep, found)
         except OSError as error:
             raise DeliveryError(f"{self.data_dir} cannot be written to: {error.strerror}") from error
         return found
@@ -159,7 +155,11 @@ class ClickHouseHandler(Handler):
         waiting = [piece]
         while waiting:
             piece = waiting.pop()
-            if all(key in self._settled for key in piece.keys):
+            settled = [key in self._settled for key in piece.keys]
+            if all(settled):
+                continue
+            if any(settled):
+                waiting += reversed(piece.halves())
                 continue
             meaning, text = await self._insert(piece)
             if meaning is Meaning.TAKEN:

@@ -196,9 +196,16 @@ async def test_a_batch_that_came_twice_under_one_id_goes_on_once(target: Target)
     async with target.opened() as one:
         for entries in ([again, later], [later], [stream(2)]):
             assert await one.write(entries, END) == []  # type: ignore[arg-type]
-        assert await target.count("StreamEvent") == 6
+    assert await target.count("StreamEvent") == 6
+    with (target.directory / "C.batches").open("ab") as file:
+        file.write(b'["wcs.StreamEvent", "torn')
+    async with target.opened() as one:  # what was sent is known after a crash, too
+        assert await one.write([again, later], END) == []  # type: ignore[arg-type]
+        assert await one.write([later, stream(3, id="r")], END) == []  # type: ignore[arg-type]
+        assert await target.count("StreamEvent") == 9
         assert await one.write([much_later], END) == []  # type: ignore[arg-type]
-    assert await target.count("StreamEvent") == 9
+    assert await target.count("StreamEvent") == 12
+    assert (target.directory / "C.batches.old").exists()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from isal import igzip
@@ -14,9 +14,6 @@ from monitor.wire.clickhouse.tables import DATABASE, EXTRA
 
 PREFIX = f"{DATABASE}."
 LAST = re.compile(rb"\t[^\t\n]*\n")
-WINDOW = 900.0
-"""Seconds within which what came again under the same id is the same."""
-MOST_KNOWN = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +49,38 @@ class Piece:
 
 
 def pieces(
-    records: Sequence[Records], plan: Sequence[Sequence[str]], *, rows: int, size: int
+    records: Sequence[Records], noted: Sequence[Sequence[str]], *, rows: int, size: int
 ) -> list[Piece]:  # fmt: skip
-    """Return the inserts: those of the plan whose records are all here, then the others, each of bounded size."""
+    """Return the inserts: those noted whose records are all here, then the others, each of bounded size."""
     named = _named(records)
     left = dict(named)
     found = []
-    for keys in plan:
+    for keys in noted:
         if keys and all(key in left for key in keys):
             some = [left.pop(key) for key in keys]
             if len({_kind(one) for one in some}) == 1:
                 found.append(_piece(list(zip(keys, some, strict=True))))
             else:
                 left.update(zip(keys, some, strict=True))
-    open: dict[tuple[str, tuple[str, ...]], list[tuple[str, Records]]] = {}
+    open: dict[tuple[str, tuple[str, ...]], _Open] = {}
     for key, one in left.items():
-        same = open.setdefault(_kind(one), [])
-        there, heavy = sum(other.count for _, other in same), sum(len(other.body) for _, other in same)
-        if same and (there + one.count > rows or heavy + len(one.body) > size):
-            found.append(_piece(same))
-            same = open[_kind(one)] = []
-        same.append((key, one))
-    return found + [_piece(same) for same in open.values()]
+        same = open.setdefault(_kind(one), _Open())
+        if same.named and (same.rows + one.count > rows or same.size + len(one.body) > size):
+            found.append(_piece(same.named))
+            same = open[_kind(one)] = _Open()
+        same.named.append((key, one))
+        same.rows += one.count
+        same.size += len(one.body)
+    return found + [_piece(same.named) for same in open.values()]
+
+
+@dataclass(slots=True)
+class _Open:
+    """An insert that may still grow."""
+
+    named: list[tuple[str, Records]] = field(default_factory=list)
+    rows: int = 0
+    size: int = 0
 
 
 def _piece(named: Sequence[tuple[str, Records]]) -> Piece:
@@ -101,35 +108,6 @@ def _named(records: Sequence[Records]) -> dict[str, Records]:
 
 def _digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-class Known:
-    """Ids of batches that were sent, so that one that came twice goes on once."""
-
-    def __init__(self) -> None:
-        self._times: dict[tuple[str, str], float] = {}
-
-    def fresh(self, records: Sequence[Records]) -> list[Records]:
-        """Return the records without those that came before, within the window, under the same id."""
-        here: dict[tuple[str, str], float] = {}
-        found = []
-        for one in records:
-            name = (one.table, one.id)
-            before = here.get(name, self._times.get(name))
-            if one.id and before is not None and before != one.time and abs(one.time - before) <= WINDOW:
-                continue
-            if one.id:
-                here[name] = one.time
-            found.append(one)
-        return found
-
-    def add(self, records: Sequence[Records]) -> None:
-        for one in records:
-            if one.id:
-                self._times.pop((one.table, one.id), None)
-                self._times[one.table, one.id] = one.time
-        while len(self._times) > MOST_KNOWN:
-            del self._times[next(iter(self._times))]
 
 
 def without_extra(body: bytes, columns: Sequence[str]) -> bytes:
