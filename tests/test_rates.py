@@ -238,6 +238,20 @@ def test_an_interval_that_is_not_told_is_found_by_three_deltas() -> None:
     assert block.intervals[0] == 300
 
 
+@pytest.mark.parametrize(
+    ("every", "kept"),
+    [(0.4, 1), (7.4, 7), (9.6, 10), (12.6, 13), (58, 60), (61, 60), (89, 89), (100_000, 100_000)],
+)
+def test_a_found_interval_is_a_usual_one_where_that_is_near(every: float, kept: float) -> None:
+    rates = Rates(interval=60)
+    for number in range(5):
+        (block,), _ = rates.apply([report(1000 + number * every, interval=-60, g=(GAUGE, 1))])
+    assert block.intervals[0] == kept
+    for number in range(5):
+        (block,), _ = rates.apply([report(1_000_000 + number * 60, interval=-60, g=(GAUGE, 1))])
+    assert block.intervals[0] == 60
+
+
 def test_a_silent_source_is_forgotten_and_a_slow_one_is_not() -> None:
     rates = Rates(keep=7200)
     rates.apply([report(0, A, 60, g=(GAUGE, 1)), report(0, B, 86400, g=(GAUGE, 1))])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from monitor.batch import Layout, Source
@@ -13,6 +15,8 @@ from monitor.rates.table import Table
 
 USUAL = (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 """Intervals that people set, in seconds: a detected one within 5 % of one of them is taken for it."""
+BETWEEN = [(a + b) / 2 for a, b in pairwise(USUAL)]
+"""From which interval on the next of the usual ones is the nearer."""
 
 MAX_ROWS = 16
 """How many layouts of a source are remembered; one that changes its names with every report forgets the oldest."""
@@ -90,17 +94,18 @@ class Known:
 
     def learn_interval(self, time: float, default: float) -> float:
         """Return the interval that the source keeps: the default until three deltas show another."""
-        delta = time - self.newest
+        delta, kept = time - self.newest, self.interval or default
         if 0 < delta < math.inf:
             self.deltas = (*self.deltas[-2:], delta)
-            least, greatest = min(self.deltas), max(self.deltas)
-            if len(self.deltas) == 3 and greatest <= 1.05 * least:
-                seen = sorted(self.deltas)[1]
-                usual = min(USUAL, key=lambda seconds: abs(seconds - seen))
-                seen = float(usual) if abs(usual - seen) <= 0.05 * usual else float(max(1, round(seen)))
-                if abs(seen - (self.interval or default)) > 0.1 * (self.interval or default):
-                    self.interval = seen
-        return self.interval or default
+            # Most reports come just when they should, and those show nothing new.
+            if delta != kept and len(self.deltas) == 3:
+                least, seen, greatest = sorted(self.deltas)
+                if greatest <= 1.05 * least:
+                    usual = USUAL[bisect(BETWEEN, seen)]
+                    seen = float(usual) if abs(usual - seen) <= 0.05 * usual else float(max(1, round(seen)))
+                    if abs(seen - kept) > 0.1 * kept:
+                        self.interval = kept = seen
+        return kept
 
     def restored(self, table: Table, slot: int, time: float, interval: float, meta: Mapping[str, str] | None) -> None:
         """Learn of a report in (table, slot) that the journal or a snapshot holds."""
