@@ -130,8 +130,8 @@ class ClickHouseHandler(Handler):
                 await self._deliver(piece)
             except _LaterError as error:  # which is about one table, and no reason to keep the others
                 later = later or error
-        async for rows, body in self._encoded(numbers):
-            await self._deliver_numbers(rows, body)
+        async for rows, parts in self._encoded(numbers):
+            await self._deliver_numbers(rows, parts)
         if later is not None:
             raise DeliveryError(str(later), later.retry_after)
         refused = [found for found in self._settled.values() if found is not None]
@@ -140,14 +140,18 @@ class ClickHouseHandler(Handler):
 
     async def _planned(self, records: Sequence[Records]) -> list[Piece]:
         """Return the inserts to make, which are on the disk from now on."""
-        fresh = self._notes.fresh(records)
-        if not fresh:
+        if not records:
             return []
-        found = await asyncio.to_thread(pieces, fresh, self._notes.inserts, rows=self.rows, size=int(self.size))
         try:
-            await asyncio.to_thread(self._notes.keep, found)
+            return await asyncio.to_thread(self._noted, records)
         except OSError as error:
             raise DeliveryError(f"{self.data_dir} cannot be written to: {error.strerror}") from error
+
+    def _noted(self, records: Sequence[Records]) -> list[Piece]:
+        fresh = self._notes.fresh(records)
+        found = pieces(fresh, self._notes.inserts, rows=self.rows, size=int(self.size))
+        if found:
+            self._notes.keep(found)
         return found
 
     async def _deliver(self, piece: Piece) -> None:
@@ -178,7 +182,7 @@ class ClickHouseHandler(Handler):
         body = await asyncio.to_thread(packed, piece, there, gzip=self.gzip)
         return await self._send(piece.table, columns, "TabSeparated", piece.token, body)
 
-    async def _encoded(self, blocks: Sequence[Block]) -> AsyncIterator[tuple[int, bytes]]:
+    async def _encoded(self, blocks: Sequence[Block]) -> AsyncIterator[tuple[int, list[bytes]]]:
         """Yield the rows of numbers in inserts of bounded size."""
         hostname = self.naming.hostname if self.host_name else str
         parts: list[bytes] = []
@@ -186,17 +190,17 @@ class ClickHouseHandler(Handler):
         for block in blocks:
             for count, part in encode(block, hostname):
                 if parts and (rows + count > self.rows or size + len(part) > self.size):
-                    yield rows, b"".join(parts)
+                    yield rows, parts
                     parts, rows, size = [], 0, 0
                 parts.append(part)
                 rows += count
                 size += len(part)
                 await asyncio.sleep(0)
         if parts:
-            yield rows, b"".join(parts)
+            yield rows, parts
 
-    async def _deliver_numbers(self, rows: int, body: bytes) -> None:
-        token = (await asyncio.to_thread(blake2b, body, digest_size=16)).hexdigest()
+    async def _deliver_numbers(self, rows: int, parts: list[bytes]) -> None:
+        token, body = await asyncio.to_thread(joined, parts, gzip=self.gzip)
         if token in self._settled:
             return
         shown = f"{self.metrics_table}: {rows} numbers"
@@ -205,8 +209,6 @@ class ClickHouseHandler(Handler):
             text = f"there is no table {self.metrics_table} in the database {self.database}"
             self._settled[token] = Refused(shown, text)
             return
-        if self.gzip:
-            body = await asyncio.to_thread(igzip.compress, body, compresslevel=1)
         columns = [name for name, _ in COLUMNS]
         meaning, text = await self._send(self.metrics_table, columns, "RowBinary", token, body)
         self._settled[token] = None if meaning is Meaning.TAKEN else Refused(shown, text[:200])
@@ -269,6 +271,13 @@ class ClickHouseHandler(Handler):
         if rows[0] != wanted:
             raise DeliveryError(f"{answer.url} is no ClickHouse: it answered {answer.body[:80]!r}", CONFIGURATION)
         return rows[1:]
+
+
+def joined(parts: list[bytes], *, gzip: bool) -> tuple[str, bytes]:
+    """Return a token for these rows, and the body of their insert; made in a thread, for it may be some MB."""
+    body = b"".join(parts)
+    token = blake2b(body, digest_size=16).hexdigest()
+    return token, igzip.compress(body, compresslevel=1) if gzip else body
 
 
 class _LaterError(DeliveryError):

@@ -189,6 +189,7 @@ async def test_on_a_cluster_tables_are_replicated_and_one_stands_over_all(run: A
     # without the cluster and its macros a table gets as far as asking for Keeper
     form = ddl.Form(database="wcs", cluster="video")
     (create,) = (one.create for one in ddl.everything(form) if one.name == "StreamEvent_local")
+    assert "replicated_deduplication_window_seconds = 604800" in create
     create = create.replace(" ON CLUSTER `video`", "").replace("{shard}", "1").replace("{replica}", "a")
     with pytest.raises(OSError) as raised:
         await engine.ask(create)

@@ -12,6 +12,7 @@ from monitor.wire.clickhouse.tables import EVENTS, EXTRA, WORDS, Dictionary, Tab
 LOCAL = "_local"
 WINDOW = 10_000
 """So many inserts are known to a table, to notice one that comes again."""
+WEEK = 604_800
 LATEST = 3_600_000_000
 """Stamps after this (2084) count as this: ClickHouse's DateTime ends in 2106, and what is kept is added to it."""
 MOST_KEPT = 7_300
@@ -124,7 +125,9 @@ def _made(
         ttl = f"{stamp} + toIntervalDay({days})"
         parts = f"PARTITION BY {part}({stamp})\n"
         settings.append("ttl_only_drop_parts = 1")
-    if not form.cluster:
+    if form.cluster:
+        settings.append(f"replicated_deduplication_window_seconds = {WEEK}")
+    else:
         settings.append(f"non_replicated_deduplication_window = {WINDOW}")
     create = (
         f"CREATE TABLE IF NOT EXISTS {form.place(own)}{form.on}\n(\n{lines}\n)\nENGINE = {form.engine(name, kind)}\n"

@@ -21,7 +21,7 @@ COLUMNS = (
     ("value", "Float64"),
 )
 ORDER = ("collector", "name", "host", "instance", "time")
-TOGETHER = 5000
+TOGETHER = 2000
 """Values that are encoded in one uninterrupted step."""
 LONGEST = (1 << 63) - 1
 
