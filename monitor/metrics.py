@@ -120,6 +120,8 @@ class Metrics:
         yield from self._kurado()
         yield from received.graphite(self.parts.graphite)
         yield from received.rels(self.parts.rels.stats)
+        if self.parts.rels.series is not None:
+            yield from received.rels_series(self.parts.rels.series.stats)
         yield from received.influx(self.web.influx)
         yield from self._web()
 

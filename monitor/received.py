@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from monitor.receivers.graphite_intake import GraphiteIntake
 from monitor.receivers.rels_intake import RelsStats
+from monitor.receivers.rels_series import SeriesStats
 
 
 class InfluxCounts(Protocol):
@@ -67,6 +68,14 @@ def rels(stats: RelsStats) -> Iterator[Metric]:
     yield CounterMetricFamily("monitor_rels_opened_connections", "Connections so far.", value=stats.opened)
     yield by_reason("monitor_rels_refused", "Requests refused.", stats.refused)
     yield by_reason("monitor_rels_turned_away", "Connections refused by us.", stats.turned_away)
+
+
+def rels_series(stats: SeriesStats) -> Iterator[Metric]:
+    """Yield what was made of these events."""
+    yield CounterMetricFamily("monitor_rels_counted_rows", "Rows counted for series.", value=stats.rows)
+    yield CounterMetricFamily("monitor_rels_series_batches", "Batches of these series.", value=stats.batches)
+    yield by_reason("monitor_rels_uncounted_rows", "Rows that are stored, but in no series.", stats.uncounted)
+    yield by_reason("monitor_rels_refused_series", "Batches of series refused.", stats.refused)
 
 
 def by_reason(name: str, text: str, counts: Mapping[str, int]) -> Metric:

@@ -93,7 +93,7 @@ class RelsSeries:
         self._every = every
         self._tally = Tally()
         self._waiting: dict[Part, list[bytes]] = {}
-        self._rows = self._size = 0
+        self._rows = self._size = self._counted = 0
         self._made: deque[list[Batch]] = deque(maxlen=MOST_MINUTES)
         self._since = clock()
         self._more = asyncio.Event()
@@ -113,6 +113,7 @@ class RelsSeries:
         if self._size >= AT_ONCE:
             self._more.set()
         if self._task is None:
+            self._since = self._clock()
             self._task = begin(self._run(), "rels series")
 
     async def close(self) -> None:
@@ -174,8 +175,9 @@ class RelsSeries:
         elapsed = now - self._since
         at = now if last else now // MINUTE * MINUTE
         self._since = now
-        if elapsed <= 0:
+        if self.stats.rows == self._counted if last else elapsed <= 0:
             return
+        self._counted = self.stats.rows
         per = 1.0 if abs(elapsed - MINUTE) <= NEARLY else max(elapsed, LEAST) / MINUTE
         found = await asyncio.to_thread(self._tally.take, per)
         self.stats.uncounted["too many servers"] = self._tally.uncounted
@@ -230,7 +232,7 @@ def split(body: bytes, size: int) -> list[bytes]:
     pieces = []
     at = 0
     while at < len(body):
-        end = body.find(b"\n", min(at + size, len(body) - 1)) + 1
+        end = body.find(b"\n", at + size) + 1 or len(body)
         pieces.append(body[at:end])
         at = end
     return pieces
