@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import asyncpg
 from aiohttp import web
@@ -163,9 +164,10 @@ class TimelinePage:
 def _address(request: web.Request) -> Callable[..., str]:
     """Return what makes the address of this page with something else; None leaves a parameter out."""
 
+    kept = {name: text for name, text in request.query.items() if text and name != "after"}
+
+    @cache
     def here(**more: str | None) -> str:
-        kept = {name: text for name, text in request.query.items() if text}
-        kept.pop("after", None)
         return "/events?" + urlencode({name: text for name, text in {**kept, **more}.items() if text})
 
     return here
@@ -173,8 +175,14 @@ def _address(request: web.Request) -> Callable[..., str]:
 
 def _only(request: web.Request) -> Callable[[str, str], str]:
     """Return what makes the address of the same time with one thing searched for."""
-    kept = {name: text for name in ("start", "end") if (text := request.query.get(name))}
-    return lambda name, text: "/events?" + urlencode({**kept, name: text})
+    kept = [(name, text) for name in ("start", "end") if (text := request.query.get(name))]
+    begin = "/events?" + "".join(f"{part}&" for part in [urlencode(kept)] if part)
+
+    @cache
+    def only(name: str, text: str) -> str:
+        return f"{begin}{name}={quote_plus(text)}"
+
+    return only
 
 
 def _before(request: web.Request) -> Place | None:

@@ -191,10 +191,11 @@ def where(wanted: Wanted) -> tuple[str, list[Any]]:
             conditions.pop()
     types = dict(wanted.table.columns)
     for columns, wished in wanted.conditions:
-        values.append(list(wished))
+        # Of a single value an index gives the rows in order of their time; of several they are sorted.
+        values.append(wished[0] if len(wished) == 1 else list(wished))
+        form = "{} = ${}::{}" if len(wished) == 1 else "{} = ANY(${}::{}[])"
         either = [
-            f"{name.lower()} = ANY(${len(values)}::{TYPES.get(types.get(name, 'IPv4'), 'numeric')}[])"
-            for name in columns
+            form.format(name.lower(), len(values), TYPES.get(types.get(name, "IPv4"), "numeric")) for name in columns
         ]
         conditions.append(f"({' OR '.join(either)})")
     return " AND ".join(conditions), values
