@@ -80,4 +80,5 @@ def test_what_was_acknowledged_is_in_clickhouse_once_through_an_outage_and_a_kil
                 found = engine.run(f"{digest} target.{table}")
                 assert found == engine.run(f"{digest} {expected}")
                 assert found.startswith(b"%d\t" % (batches * ROWS))
+        assert (tmp_path / "a/data/ClickHouseHandler.inserts").exists()
         assert "outlet.refused" not in one.log.read_text()

@@ -317,6 +317,18 @@ async def test_a_table_that_went_is_looked_for_again(target: Target) -> None:
         assert "there is no table" in refused.reason
 
 
+async def test_a_table_that_was_made_meanwhile_is_found_before_its_rows_are_refused(target: Target) -> None:
+    async with target.opened() as one:
+        assert await one.write([stream(1)], END) == []  # type: ignore[arg-type]
+        form = ddl.Form(database=target.database)
+        await asyncio.to_thread(target.engine.make, form, "MixerEvent")
+        mixer = Records("wcs.MixerEvent", Source("m", "rels"), NOW, 1, b"1\n", {"columns": ["timestamp"]})
+        assert one._looked is not None
+        one._looked -= 6.0  # seconds later
+        assert await one.write([mixer], END) == []  # type: ignore[arg-type]
+    assert await target.count("MixerEvent") == 1
+
+
 async def test_extra_goes_along_only_where_the_table_has_it(target: Target) -> None:
     names = [*TABLES["CDNEvent"].names, "extra"]
     rows = [b"1\t1.2.3.4\ta\t1\tp\t\n", b'2\t1.2.3.4\tb\t2\tq\t{"new": "\\\\t"}\n']
