@@ -295,17 +295,18 @@ async def test_a_minute_becomes_a_batch_of_each_server_under_its_host() -> None:
     way = Way({"10.0.0.7": "wcs1"})
     way.count(event() * 30 + event("10.0.0.8"))
     way.count(event(type=0))
-    await until(lambda: way.series.stats.rows == 32)
+    way.count(of("CDNEvent", nodeId="10.0.0.7", eventType=2, eventPayload="2.4").decode(), "CDNEvent")
+    await until(lambda: way.series.stats.rows == 33)
     assert way.taken == []
     way.now += 60.4
     await until(lambda: len(way.taken) == 2)
     first, second = sorted(way.taken, key=lambda batch: batch.source.host)
     assert [batch.source for batch in (first, second)] == [("10.0.0.8", "rels", ""), ("wcs1", "rels", "")]
     assert (first.time, first.interval) == (1795235040.0, 60.0)
-    assert second.values["events"] == 31
+    assert (second.values["events"], second.meta, first.meta) == (32, {"cdn_version": "2.4"}, {})
     assert second.values["events.StreamEvent.CREATED"] == 1
     server = way.series.servers["10.0.0.7"]
-    assert (server.rows, server.total, list(server.tables)) == (31, 31, ["StreamEvent"])
+    assert (server.rows, server.total, set(server.tables)) == (32, 32, {"StreamEvent", "CDNEvent"})
     way.now += 60
     await until(lambda: way.series.servers["10.0.0.7"].rows == 0)
     assert way.series.stats.batches == 4
