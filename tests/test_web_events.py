@@ -19,13 +19,16 @@ from debian import need
 from event_stories import MEDIA, SESSION, STREAM
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_store import MemoryStore
 from servers_postgres import PostgresServer, postgres  # noqa: F401
 from test_web_pages import Checker
 from web_parts import Parts, serving
 
 from handlers.postgresql import PostgreSQLHandler
 from monitor.batch import Source
+from monitor.query import Query
 from monitor.store.events.summary import held
+from monitor.web import eventgraphs
 from monitor.web.payload import Pair, parsed, payload
 from monitor.wire.clickhouse.tables import TABLES
 
@@ -233,6 +236,37 @@ async def test_the_quality_of_a_media_session_is_drawn_as_it_was_measured(page: 
     lines = {line["legend"]: line["values"] for line in (await page.figures("nack", **query))["lines"]}
     known = [value for value in lines["received"] if value is not None]
     assert len(known) > 100 and known == sorted(known)
+
+
+async def test_events_of_all_streams_are_counted_as_they_came_where_that_is_known(page: Page) -> None:
+    found = await page.figures("counts", start=NOW - 3600, end=NOW)
+    sums = {line["legend"]: round(sum(line["values"]) * found["step"] / 60) for line in found["lines"]}
+    assert sums["MediaSessionEvents"] == MINUTES * 6
+    stored = page.parts.services.parts.store
+    series = MemoryStore()
+    for at in range(NOW // 60 * 60 - 3600, NOW, 60):
+        for server in (7, 8):
+            series.add(Source(f"10.0.0.{server}", "rels"), at, at - 60, {"events.StreamEvent": float(server)})
+    series.search = page.store.search  # type: ignore[attr-defined]
+    page.parts.store = series
+    page.parts.query = Query(series, unit=lambda source, name: "")
+    try:
+        for query, rate in (({}, 15), ({"ip": "10.0.0.7", "table": "StreamEvent"}, 7)):
+            found = await page.figures("counts", start=NOW - 1800, end=NOW - 600, **query)
+            (values,) = (line["values"] for line in found["lines"] if line["legend"] == "StreamEvent")
+            assert {value for value in values if value is not None} == {rate}
+    finally:
+        page.parts.store = stored
+
+
+async def test_counting_that_takes_too_long_is_said_in_the_picture(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eventgraphs, "COUNTED", 0.05)
+    async with page.store._opened().reader() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE wcs.cdnevent IN ACCESS EXCLUSIVE MODE")
+        found = await page.figures("counts", table="CDNEvent", start=NOW - 7000)
+        assert found["title"].startswith("Events: too many to count") and found["lines"] == []
+        answer = await page.client.get("/graph/events/counts.png?table=CDNEvent&start=end-3h")
+        assert answer.status == 200 and answer.content_type == "image/png"
 
 
 async def test_a_graph_that_cannot_be_drawn_says_why(page: Page) -> None:

@@ -20,12 +20,13 @@ from monitor.store.events.search import Search, word
 from monitor.store.events.summary import Values, counts, held, measures
 from monitor.web.draw import Drawer, Drawing
 from monitor.web.events import Keeps, too_much
+from monitor.web.eventsearch import RELS, Asked, asked, kind_of
 from monitor.web.eventsearch import TAKEN as ASKED
-from monitor.web.eventsearch import Asked, asked, kind_of
 from monitor.web.figures import figures
 from monitor.web.pages import Pages
 from monitor.web.png import FORMATS, HEIGHT, PAST, WIDTH, size_of
 from monitor.web.problem import ProblemError, bad, patience, unknown
+from monitor.web.reading import Span, read_sum
 from monitor.web.shown import Shown
 from monitor.wire.clickhouse.tables import TABLES
 
@@ -39,6 +40,8 @@ NARROW = (346, 203)
 MINUTE = 60
 TAKEN = ASKED | {"width", "height", "zoom", "only", "graph_only", "format", "full"}
 
+COUNTED_AS = "events"
+TOO_MANY = "Events: too many to count; give a stream, a session or a shorter time"
 COUNTS = Graph("counts", "Events", unit="per minute")
 QUALITY = (
     Graph("resolution", "Resolution", Line("videoWidth", "width"), Line("videoHeight", "height"), unit="pixels"),
@@ -54,12 +57,13 @@ GRAPHS = {graph.name: graph for graph in (COUNTS, *QUALITY)}
 
 
 class Found(NamedTuple):
-    """A graph, its values, and when the first step begins and how long each is, in seconds."""
+    """A graph and its values; when the first step begins, how long each is, and when the last ends, in seconds."""
 
     graph: Graph
     series: Mapping[str, Floats]
     start: int
     step: int
+    end: int
 
 
 class EventGraphs:
@@ -86,19 +90,19 @@ class EventGraphs:
             async with patience(services.patience), self._places:
                 one = await asked(request, services, store.search)
                 if graph is COUNTS:
-                    found = await _counted(store.search, one, columns)
+                    found = await self._counted(store.search, one, columns)
                 else:
                     found = await _measured(store.search, one, graph, columns)
         except asyncpg.QueryCanceledError:
             raise too_much() from None
-        end = found.start + found.step * max(1, -(-(one.end - found.start) // found.step))
         about = one.given.get("media_session") or one.given.get("stream") or one.given.get("session") or ""
         drawing = Drawing(
             (request.path, *(f"{name}={text}" for name, text in one.given.items())), found.graph, found.series,
-            found.start, end, found.step, size.width, size.height, "  ".join(filter(None, (graph.title, about))),
-            size.whole, services.timezone, size.zoom, size.only, None, {}, int(services.clock()),
+            found.start, found.end, found.step, size.width, size.height,
+            "  ".join(filter(None, (found.graph.title, about))), size.whole, services.timezone,
+            size.zoom, size.only, None, {}, int(services.clock()),
         )  # fmt: skip
-        past = end < services.clock() - 2 * found.step
+        past = found.end < services.clock() - 2 * found.step
         headers = {"Cache-Control": f"private, max-age={PAST if past else max(5, min(60, found.step // 2))}"}
         if format == "json":
             return await figures(request, drawing, "events", headers)
@@ -111,11 +115,41 @@ class EventGraphs:
             return web.Response(status=304, headers=headers)
         return web.Response(body=picture.png, content_type="image/png", headers=headers)
 
+    async def _counted(self, search: Search, one: Asked, columns: int) -> Found:
+        """Return how many events there were a minute; of all of a server, or of all servers, as was counted on arrival.
 
-async def _counted(search: Search, one: Asked, columns: int) -> Found:
-    """Count events a minute: by table, or by type where it is one table."""
-    step = max(MINUTE, auto_step(one.start, one.end, columns))
+        Where that was not, or about a stream or session, those that are stored are counted.
+        """
+        step = max(MINUTE, auto_step(one.start, one.end, columns))
+        start, _, end = span_of(one, step)
+        span = Span(start, end, step)
+        if one.given.keys() <= {"ip", "table"}:
+            infos = await self.services.store.sources(host=one.given.get("ip"), collector=RELS)
+            if infos:
+                graph = _tables(one)
+                reading = await read_sum(self.services, infos, graph, span)
+                return Found(graph, reading.series, reading.start, reading.step, reading.end)
+        try:
+            return await _searched(search, one, span)
+        except asyncpg.QueryCanceledError:
+            return Found(COUNTS.changed(title=TOO_MANY), {}, *span_of(one, step))
+
+
+def span_of(one: Asked, step: int) -> tuple[int, int, int]:
+    """Return when the first step of a search begins, how long each is, and when the last ends."""
     start = one.start // step * step
+    return start, step, start + step * -(-(one.end - start) // step)
+
+
+def _tables(one: Asked) -> Graph:
+    """Return the graph of what was counted when it came."""
+    names = [part.table.name for part in one.parts]
+    return COUNTS.changed(items=tuple(Stack(f"{COUNTED_AS}.{name}", name) for name in names))
+
+
+async def _searched(search: Search, one: Asked, span: Span) -> Found:
+    """Count events a minute: by table, or by type where it is one table."""
+    start, step = span.start, span.step
     only = one.parts[0].table if len(one.parts) == 1 else None
     kind = kind_of(only) if only else ""
     found = await counts(search, one.wanted(), start * 1000, step * 1000, kind=kind, timeout=COUNTED)
@@ -126,7 +160,7 @@ async def _counted(search: Search, one: Asked, columns: int) -> Found:
         if place >= MOST_KINDS or number < 0:
             name = "others"
         named[name] = named.get(name, np.zeros(len(values))) + values * (MINUTE / step)
-    return Found(COUNTS.changed(items=tuple(Stack(name) for name in named)), named, start, step)
+    return Found(COUNTS.changed(items=tuple(Stack(name) for name in named)), named, *span_of(one, step))
 
 
 async def _measured(search: Search, one: Asked, graph: Graph, columns: int) -> Found:
@@ -138,7 +172,7 @@ async def _measured(search: Search, one: Asked, graph: Graph, columns: int) -> F
     start = one.start // step * step
     found = await measures(search, part.wanted, start * 1000, step * 1000, timeout=COUNTED)
     names = set(graph.names())
-    return Found(graph, {name: held(values) for name, values in found.items() if name in names}, start, step)
+    return Found(graph, {name: held(values) for name, values in found.items() if name in names}, *span_of(one, step))
 
 
 def shown(pages: Pages, graph: Graph, query: Mapping[str, str], *, wide: bool = False) -> Shown:
