@@ -262,7 +262,9 @@ class ClickHouseHandler(Handler):
 
     async def _ask(self, select: str) -> list[list[str]]:
         assert self._urls is not None, "open comes before write"
-        answer = await self._urls.post("/", f"{select} FORMAT TabSeparatedWithNames".encode(), query={}, headers={})
+        body = f"{select} FORMAT TabSeparatedWithNames".encode()
+        # With the settings, so that a wrong one is found here, where no rows are refused for it.
+        answer = await self._urls.post("/", body, query=self._settings, headers={})
         if answer.status != 200 or not answer.body.endswith(b"\n"):
             meaning, text = judged(answer)
             raise DeliveryError(text, 0.0 if meaning is Meaning.LATER else CONFIGURATION)

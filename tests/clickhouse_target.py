@@ -73,6 +73,8 @@ class Door:
         self.port = free_port()
         self.inserts: list[Insert] = []
         self.faults: list[tuple[int, str] | str] = []
+        self.asked: list[dict[str, str]] = []
+        """The settings of what was no insert."""
         self.answer: tuple[int, str] | None = None
         """What everything is answered with, where it is given."""
         self.user, self.key = user, key
@@ -111,6 +113,9 @@ class Door:
         if self.answer is not None:
             return web.Response(status=self.answer[0], text=self.answer[1])
         if not query.startswith("INSERT"):
+            self.asked.append(values)
+            if "nonsense" in values.values():
+                return web.Response(status=400, text="Code: 27. DB::Exception: Cannot parse input: expected a number")
             return await self._ask(request, body)
         fault = self.faults.pop(0) if self.faults else None
         answer: web.Response

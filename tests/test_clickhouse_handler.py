@@ -420,6 +420,9 @@ async def test_settings_of_ones_own_go_along_and_wrong_ones_are_told(target: Tar
     assert await target.write([stream(1)], settings=["insert_quorum=0", "async_insert = 1"]) == []
     assert target.door.inserts[0].parameters["insert_quorum"] == "0"
     assert target.door.inserts[0].parameters["async_insert"] == "1"
+    assert target.door.asked[0] == {"insert_quorum": "0", "async_insert": "1"}
+    with pytest.raises(DeliveryError, match="Code: 27"):  # which holds up, where rows would be refused
+        await target.write([stream(1)], settings=["insert_quorum=nonsense"])
     for wrong in ("x", "A=1", "=1", "query=DROP"):
         with pytest.raises(DeliveryError, match="settings: expected NAME=VALUE of a setting"):
             await target.write([stream(1)], settings=[wrong])
