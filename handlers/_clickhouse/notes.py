@@ -15,7 +15,8 @@ from monitor.handler import Records
 LARGEST = 64 << 20
 WINDOW = 900.0
 """Seconds within which what came again under the same id is the same."""
-MOST = 500_000
+MOST = 200_000
+"""So many ids are known at most, which takes some 50 MB: at 500 batches a second, those of 7 minutes."""
 Name = tuple[str, str]
 
 
@@ -103,7 +104,7 @@ class Notes:
 
     def _append(self, records: Sequence[Records]) -> None:
         now = max(one.time for one in records)
-        if self._since is None or now - self._since > WINDOW:
+        if self._since is None or abs(now - self._since) > WINDOW:
             if self._new.exists():
                 self._new.replace(self._old)
             oldest = now - 2 * WINDOW
