@@ -100,7 +100,7 @@ async def test_a_stream_is_told_across_tables_in_order_of_time_with_names_and_pa
     found = await page.look(stream=STREAM)
     for word in (
         "DISCONNECTED", "TERMINATED", "NO_KYE_FRAME", "dropBallastVideo", "HlsSegmenterEvents", "HlsClientEvents",
-        "no key frame in segment", "warning", "from 203.0.113.91", "1280 × 720", "httpStatus", "critical",
+        "no key frame in segment", "WARNING", "from 203.0.113.91", "1280 × 720", "httpStatus", "ERROR",
     ):  # fmt: skip
         assert word in told(found), word
     assert "room3" not in found.text

@@ -47,6 +47,7 @@ class Row(NamedTuple):
     table: str
     type: str
     severity: str
+    state: str
     ids: list[tuple[str, str]]
     """What it is of: the parameter that searches for it, and its value."""
     server: str
@@ -206,10 +207,10 @@ def _row(entry: Entry, tz: str) -> Row:
     table, event = entry.table, entry.event
     day, _, time = clock(entry.time // 1000, tz).partition(" ")
     ids = [(name, str(event[column])) for name, columns in WHERE.items() for column in columns if event.get(column)]
-    severity = SEVERITIES.get(word(table, "severity", event["severity"]), "") if "severity" in table.kinds else ""
+    severity = word(table, "severity", event["severity"]) if "severity" in table.kinds else ""
     return Row(
-        day, f"{time}.{entry.time % 1000:03}", table.name, _type(table, event), severity, list(dict.fromkeys(ids)),
-        str(event.get(table.server or SERVER) or ""), payload(table, event), [],
+        day, f"{time}.{entry.time % 1000:03}", table.name, _type(table, event), severity, SEVERITIES.get(severity, ""),
+        list(dict.fromkeys(ids)), str(event.get(table.server or SERVER) or ""), payload(table, event), [],
     )  # fmt: skip
 
 
