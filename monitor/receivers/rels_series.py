@@ -180,7 +180,8 @@ class RelsSeries:
         self._counted = self.stats.rows
         per = 1.0 if abs(elapsed - MINUTE) <= NEARLY else max(elapsed, LEAST) / MINUTE
         found = await asyncio.to_thread(self._tally.take, per)
-        self.stats.uncounted["too many servers"] = self._tally.uncounted
+        if self._tally.uncounted:
+            self.stats.uncounted["too many servers"] = self._tally.uncounted
         told = {one.server: one for one in found}
         for address, server in list(self.servers.items()):
             if now - server.last > KEPT * MINUTE:
