@@ -27,7 +27,9 @@ from web_parts import Parts, serving
 from handlers.postgresql import PostgreSQLHandler
 from monitor.batch import Source
 from monitor.query import Query
+from monitor.store.events.search import Condition, Wanted
 from monitor.store.events.summary import held
+from monitor.store.events.timeline import Place, timeline
 from monitor.web import eventgraphs
 from monitor.web.payload import Pair, parsed, payload
 from monitor.wire.clickhouse.tables import TABLES
@@ -138,6 +140,26 @@ async def test_every_event_is_on_one_page_only_however_short_the_pages_are(page:
         assert len(short) >= measured
         # A measurement that has others behind it is written twice: in its row and in the list.
         assert set(short) == set(times(whole))
+
+
+async def test_pages_of_any_length_hold_every_event_once_in_order(page: Page) -> None:
+    name = Condition(("streamName",), [STREAM])
+    tables = [TABLES[table] for table in ("MediaSessionEvents", "StreamEvent", "MixerEvent")]
+    wanted = [Wanted(table, (NOW - 86400) * 1000, NOW * 1000, [name]) for table in tables]
+    whole = await timeline(page.store.search, wanted, 100_000)
+    events = [entry.place for entry in whole.entries]
+    others = sum(entry.table.name != "MediaSessionEvents" for entry in whole.entries)
+    assert whole.next is None and len(events) == others + MINUTES * 6 + 30
+    assert [place.order() for place in events] == sorted((place.order() for place in events), reverse=True)
+    for limit in (3, others - 1, others, others + 1):
+        found, before = [], None
+        while True:
+            part = await timeline(page.store.search, wanted, limit, before)
+            found += [entry.place for entry in part.entries]
+            if part.next is None:
+                break
+            before = Place.parse(str(part.next))
+        assert found == events, limit
 
 
 async def test_filters_narrow_and_stay_in_the_form(page: Page) -> None:

@@ -91,13 +91,8 @@ class Search:
 
     async def page(self, wanted: Wanted, limit: int) -> Page:
         """Return at most so many events, the newest first."""
-        (found,) = await self.several([wanted], [limit])
-        return found
-
-    async def several(self, wanted: Sequence[Wanted], limits: Sequence[int]) -> list[Page]:
-        """Return a page of each, of at most so many events, all as they were at the same time."""
         async with self.connection() as connection:
-            return [await self._page(connection, one, limit) for one, limit in zip(wanted, limits, strict=True)]
+            return await self.page_of(connection, wanted, limit)
 
     @asynccontextmanager
     async def connection(self, timeout: float | None = None) -> AsyncIterator[asyncpg.Connection]:
@@ -107,7 +102,8 @@ class Search:
             await connection.execute(SETTINGS.format(milliseconds=int(seconds * 1000)))
             yield connection
 
-    async def _page(self, connection: asyncpg.Connection, wanted: Wanted, limit: int) -> Page:
+    async def page_of(self, connection: asyncpg.Connection, wanted: Wanted, limit: int) -> Page:
+        """Return a page as this connection sees the events."""
         if any(INDEXED.intersection(one.columns) for one in wanted.conditions):
             found = await self._fetch(connection, wanted, limit + 1)
         else:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from monitor.store.events.search import Condition, Key, Search, Wanted, where
+from monitor.store.events.search import Condition, Key, Page, Search, Wanted, where
 from monitor.wire.clickhouse.tables import DATABASE, TABLES, Table
 
 PLACE = re.compile(r"(\d{1,2})-(-?\d{1,19}-\d{1,10}-\d{1,5})", re.ASCII)
@@ -96,27 +96,55 @@ async def timeline(search: Search, wanted: Sequence[Wanted], limit: int, before:
     """
     if before is not None:
         wanted = [replace(one, before=before.within(one.table)) for one in wanted]
-    limits = [MOST_MEASUREMENTS if one.table.name == MEASUREMENTS and len(wanted) > 1 else limit for one in wanted]
-    lines = []
-    known: Place | None = None
-    for one, page in zip(wanted, await search.several(wanted, limits), strict=True):
-        number = ORDER.index(one.table.name)
-        lines.append(
-            [
-                Entry(key.time, Place(number, key), one.table, event)
-                for key, event in zip(page.keys, page.events, strict=True)
-            ]
-        )
-        if page.next is not None:
-            # Behind the last that is known of a table there may be more of it.
-            known = max(Place(number, page.next), known or Place(number, page.next), key=Place.order)
-    entries = [one for one in merge(*lines, key=_order, reverse=True) if known is None or _order(one) >= known.order()]
+    line, cut = Line(limit), False
+    async with search.connection() as connection:
+        # Measurements come last: of them only those are read that stand between the others.
+        for one in sorted(wanted, key=lambda one: one.table.name == MEASUREMENTS):
+            most = limit
+            if one.table.name == MEASUREMENTS and len(wanted) > 1:
+                cut = line.oldest() > one.start
+                one, most = replace(one, start=max(one.start, line.oldest())), MOST_MEASUREMENTS
+            line.add(one.table, await search.page_of(connection, one, most))
+    entries, known = line.entries()
     counted = 0
     for place, entry in enumerate(entries):
         counted += entry.table.name != MEASUREMENTS or len(wanted) == 1
         if counted == limit and place + 1 < len(entries):
             return Part(entries[: place + 1], entry.place)
+    if cut and known is None:
+        known = entries[-1].place
     return Part(entries, known)
+
+
+class Line:
+    """Pages of several tables, put into one line."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.known: Place | None = None
+        """Behind this there may be more of a table."""
+        self._pages: list[list[Entry]] = []
+
+    def add(self, table: Table, page: Page) -> None:
+        number = ORDER.index(table.name)
+        places = [Place(number, key) for key in page.keys]
+        found = zip(places, page.events, strict=True)
+        self._pages.append([Entry(place.key.time, place, table, event) for place, event in found])
+        if page.next is not None:
+            last = Place(number, page.next)
+            self.known = max(last, self.known or last, key=Place.order)
+
+    def entries(self) -> tuple[list[Entry], Place | None]:
+        """Return what is known without a gap, the newest first, and the place from where on there may be one."""
+        merged = merge(*self._pages, key=_order, reverse=True)
+        return [one for one in merged if self.known is None or _order(one) >= self.known.order()], self.known
+
+    def oldest(self) -> int:
+        """Return the time of the last that there is place for; 0 where there is place for all."""
+        entries, known = self.entries()
+        if len(entries) >= self.limit:
+            return entries[self.limit - 1].time
+        return known.key.time if known else 0
 
 
 def _order(entry: Entry) -> tuple[int, int, int, int]:
