@@ -6,11 +6,11 @@ What is no numbers over time, such as RELS' events or the documents of Sora's co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -82,6 +82,28 @@ class Batch:
     meta: dict[str, str] = field(default_factory=dict)
     interval: float = 60.0
     limits: dict[str, Limits] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.values)
+
+    @property
+    def numbers(self) -> Collection[float]:
+        return self.values.values()
+
+
+@dataclass(slots=True)
+class Row:
+    """A batch of gauges whose names many share, and whose values were read as numbers: nobody need check them."""
+
+    source: Source
+    time: float
+    names: tuple[str, ...]
+    numbers: Floats
+    interval: float = 60.0
+    kinds: ClassVar[dict[str, Kind]] = {}
+    meta: ClassVar[dict[str, str]] = {}
+    limits: ClassVar[dict[str, Limits]] = {}
 
 
 @dataclass(frozen=True)

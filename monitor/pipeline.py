@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.batch import Batch, Cursor, Records, Source
+from monitor.batch import Batch, Cursor, Records, Row, Source
 from monitor.journal import Busy, Journal
 from monitor.rates import Rates, Undo, wrong_text
 from monitor.records import check
@@ -71,7 +71,7 @@ class Pipeline:
         self._open: deque[tuple[asyncio.Future[Cursor], Undo]] = deque()
         journal.on_failure.append(self._take_back)
 
-    async def accept(self, batches: Sequence[Batch]) -> list[str | None]:
+    async def accept(self, batches: Sequence[Batch | Row]) -> list[str | None]:
         """Return, after the commit, for each batch None or why it (or, if it says so, a part of it) was refused.
 
         Busy: the journal cannot take it, and nothing of what it did not take is remembered, so that the same batches
@@ -94,7 +94,7 @@ class Pipeline:
                 self.stats.refused[reason.split(":")[0].split()[0]] += 1
             else:
                 self.stats.batches += 1
-                self.stats.values += len(batch.values)
+                self.stats.values += len(batch.numbers)
         return reasons
 
     async def accept_records(self, records: Sequence[Records]) -> None:
@@ -112,13 +112,13 @@ class Pipeline:
         self.stats.records += sum(one.count for one in records)
 
     async def _slice(
-        self, batches: Sequence[Batch], reasons: list[str | None], waiting: list[asyncio.Future[Cursor]]
+        self, batches: Sequence[Batch | Row], reasons: list[str | None], waiting: list[asyncio.Future[Cursor]]
     ) -> None:
         """Deal with the next batches, as many as may be without holding the loop."""
         begin = end = len(reasons)
         values = 0
         while end < len(batches) and values < SLICE_VALUES:
-            values += len(batches[end].values) + 5
+            values += len(batches[end].numbers) + 5
             end += 1
         part = batches[begin:end]
         if self.prime is not None and not self.prime.done:
@@ -163,14 +163,16 @@ class Pipeline:
         while self._open and not self._open[-1][0].done():
             Rates.take_back(self._open.pop()[1])
 
-    def _problem(self, batch: Batch, new: set[Source]) -> str | None:
+    def _problem(self, batch: Batch | Row, new: set[Source]) -> str | None:
         """Return why a batch cannot be taken at all."""
-        values, moment = batch.values, batch.time
-        if not set(map(type, values.values())) <= NUMBERS and (problem := wrong_value(values)) is not None:
-            return problem
-        if len(values) > self.max_names:
-            return f"names: expected at most {self.max_names} in a batch, got {len(values)}"
-        if not values and not batch.meta:
+        if isinstance(batch, Batch) and not set(map(type, batch.values.values())) <= NUMBERS:
+            problem = wrong_value(batch.values)
+            if problem is not None:
+                return problem
+        moment, size = batch.time, len(batch.numbers)
+        if size > self.max_names:
+            return f"names: expected at most {self.max_names} in a batch, got {size}"
+        if not size and not batch.meta:
             return "values: expected at least one"
         if not isinstance(moment, int | float) or isinstance(moment, bool) or not 0 <= moment < YEAR_9999:
             return f"time: expected seconds since 1970, got {str(moment)[:40]}"
@@ -182,7 +184,7 @@ class Pipeline:
             return None
         return self._wrong_source(batch, new)
 
-    def _wrong_source(self, batch: Batch, new: set[Source]) -> str | None:
+    def _wrong_source(self, batch: Batch | Row, new: set[Source]) -> str | None:
         host, collector, instance = batch.source
         problem = (
             wrong_text("a host", host, most=self.max_text)
@@ -191,7 +193,7 @@ class Pipeline:
         )
         if problem is not None:
             return f"source: {problem}"
-        if self.rates.stats.series + len(batch.values) > self.max_series:
+        if self.rates.stats.series + len(batch.numbers) > self.max_series:
             return f"sources: {self.max_series} series are known already, and there is no room for more"
         now = self.clock()
         if not 0 <= now - self._minute < 60:
@@ -201,7 +203,7 @@ class Pipeline:
         new.add(batch.source)
         return None
 
-    def _wrong_meta(self, batch: Batch) -> str | None:
+    def _wrong_meta(self, batch: Batch | Row) -> str | None:
         if len(batch.meta) > self.max_names:
             return f"meta: expected at most {self.max_names} texts, got {len(batch.meta)}"
         for name, text in batch.meta.items():

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rrd import Rrd
 
-from monitor.batch import REAL, SIGNED, UNSIGNED, Batch, Block, Kind, Limits, Source
+from monitor.batch import REAL, SIGNED, UNSIGNED, Batch, Block, Kind, Limits, Row, Source
 from monitor.pdp import pdps
 from monitor.rates import Rates, Undo
 
@@ -430,3 +430,24 @@ def test_rates_and_pdps_equal_rrdtool(seed: int, tmp_path: Path) -> None:
         ends, ours = pdps(times, since, values, step=60, heartbeat=120, start=start, end=end)
         assert ends.tolist() == list(range(start + 60, end + 60, 60))
         np.testing.assert_allclose(ours, theirs[:, column], rtol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_are_rated_as_batches_with_the_same_numbers(seed: int) -> None:
+    rng = random.Random(seed)
+    as_batches, as_rows, mixed = Rates(), Rates(), Rates()
+    for _ in range(6):
+        batches: list[Batch] = []
+        for source in rng.choices([A, B], k=4):
+            # Some come late, some again, some with other names.
+            names = ("a", "b") if rng.random() < 0.8 else ("b", "c")
+            numbers = {name: rng.choice([1.0, 2.5, 3e300, math.inf, NAN]) for name in names}
+            batches.append(Batch(source, 60.0 * rng.randrange(20), numbers, {}, {}, -60.0))
+        rows = [Row(one.source, one.time, one.names, np.array(list(one.numbers)), one.interval) for one in batches]
+        wanted, reasons = as_batches.apply(batches)
+        for rates, same_ones in (
+            (as_rows, rows),
+            (mixed, [rng.choice(pair) for pair in zip(batches, rows, strict=True)]),
+        ):
+            made, said = rates.apply(same_ones)
+            assert str(cells(made)) == str(cells(wanted)) and said == reasons

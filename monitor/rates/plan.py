@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -51,13 +52,17 @@ class Plan:
     def read(self, rows: Sequence[Collection[float | None]]) -> tuple[Floats, NDArray[np.uint64], NDArray[np.uint8]]:
         """Return the values of rows as floats, and the counted ones as exact words with their tags."""
         shape = (len(rows), len(self.layout.names))
-        flat: list[Any] = []
-        for row in rows:
-            flat += row
-        try:
-            values = np.fromiter(flat, dtype=np.float64, count=len(flat)).reshape(shape)
-        except (TypeError, OverflowError):
-            values = np.array([believable(value) for value in flat], dtype=np.float64).reshape(shape)
+        arrays = [row for row in rows if isinstance(row, np.ndarray)]
+        flat: Sequence[Any] | Floats
+        if arrays and len(arrays) == len(rows):
+            flat = values = np.concatenate(arrays)
+        else:
+            flat = list(chain.from_iterable(rows))
+            try:
+                values = np.fromiter(flat, dtype=np.float64, count=len(flat))
+            except (TypeError, OverflowError):
+                values = np.array([believable(value) for value in flat], dtype=np.float64)
+        values = values.reshape(shape)
         if np.isinf(values).any():
             values[np.isinf(values)] = np.nan
         counts = values[:, self.counted] if self.counted.size else np.empty((len(rows), 0))

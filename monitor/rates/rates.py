@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from monitor.batch import Batch, Block, Floats, Kind, Layout, Source
+from monitor.batch import Batch, Block, Floats, Kind, Layout, Row, Source
 from monitor.rates.known import Known, RateStats
 from monitor.rates.plan import Plan
 from monitor.rates.single import Single
@@ -45,10 +45,10 @@ class Rates:
     def __contains__(self, source: object) -> bool:
         return source in self._sources
 
-    def plan(self, batch: Batch) -> Plan:
+    def plan(self, batch: Batch | Row) -> Plan:
         """Return what is the same for all batches with these names, kinds and limits."""
         kinds, limits = batch.kinds, batch.limits
-        key = (tuple(batch.values), tuple(kinds), tuple(kinds.values()), tuple(limits.items()) if limits else None)
+        key = (batch.names, tuple(kinds), tuple(kinds.values()), tuple(limits.items()) if limits else None)
         plan = self._plans.get(key)
         if plan is None:
             names = key[0]
@@ -69,7 +69,7 @@ class Rates:
         return tables[0].layout
 
     def apply(
-        self, batches: Sequence[Batch], undo: Undo | None = None, *, effort: float = math.inf
+        self, batches: Sequence[Batch | Row], undo: Undo | None = None, *, effort: float = math.inf
     ) -> tuple[list[Block], list[str | None]]:
         """Return the rated blocks, and for each batch None or why it, or a part of it, was refused.
 
@@ -88,7 +88,7 @@ class Rates:
         return blocks, reasons
 
     def _apply(
-        self, batches: Sequence[Batch], undo: Undo | None, effort: float,
+        self, batches: Sequence[Batch | Row], undo: Undo | None, effort: float,
         blocks: list[Block], reasons: list[str | None], waves: dict[tuple[Plan, Table], Wave],
     ) -> None:  # fmt: skip
         for batch in batches:
@@ -120,7 +120,7 @@ class Rates:
                 made, reason = Single(self, known, plan, batch, interval).apply(undo)
                 blocks += made
                 reasons.append(reason)
-                effort -= 1 + len(batch.values) / 400
+                effort -= 1 + len(batch.numbers) / 400
                 if effort <= 0:
                     break
         for wave in waves.values():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.batch import UNKNOWN, Batch, Block, Floats, Layout
+from monitor.batch import UNKNOWN, Batch, Block, Floats, Layout, Row
 from monitor.rates.arithmetic import Flags, rate
 from monitor.rates.known import Known, Places, uptime
 from monitor.rates.plan import Plan
@@ -19,7 +19,7 @@ Indices = NDArray[np.intp]
 class Single:
     """One such batch; every value is judged by the last report of its own series."""
 
-    def __init__(self, places: Places, known: Known, plan: Plan, batch: Batch, interval: float) -> None:
+    def __init__(self, places: Places, known: Known, plan: Plan, batch: Batch | Row, interval: float) -> None:
         self.places = places
         self.known = known
         self.plan = plan
@@ -47,7 +47,7 @@ class Single:
 
     def apply(self, undo: Undo | None) -> tuple[list[Block], str | None]:
         plan, counted, time = self.plan, self.plan.counted, self.batch.time
-        values, words, tags = plan.read([self.batch.values.values()])
+        values, words, tags = plan.read([self.batch.numbers])
         is_counted = np.zeros(len(self.last), dtype=np.bool_)
         is_counted[counted] = True
         first = np.isnan(self.last)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ValuesView
+from collections.abc import Callable, Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.batch import Batch, Block, Floats, Source
+from monitor.batch import Batch, Block, Floats, Row, Source
 from monitor.rates.arithmetic import Flags, Tags, Words, as_floats, rate
 from monitor.rates.known import Known, uptime
 from monitor.rates.plan import Plan
@@ -27,11 +27,11 @@ class Wave:
         self._sources: list[Source] = []
         self._times: list[float] = []
         self._intervals: list[float] = []
-        self._values: list[ValuesView[float]] = []
+        self._values: list[Collection[float]] = []
         self._meta: dict[int, dict[str, str]] = {}
         self._rebooted: list[int] = []
 
-    def add(self, known: Known, batch: Batch, interval: float) -> None:
+    def add(self, known: Known, batch: Batch | Row, interval: float) -> None:
         row = len(self._slots)
         self._known.append(known)
         self._before.append((known.newest, known.uptime))
@@ -39,7 +39,7 @@ class Wave:
         self._sources.append(known.source)
         self._times.append(batch.time)
         self._intervals.append(interval)
-        self._values.append(batch.values.values())
+        self._values.append(batch.numbers)
         known.newest = batch.time
         known.last_interval = interval
         known.wave = self.key

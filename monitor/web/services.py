@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from monitor.batch import Batch, Source
+from monitor.batch import Batch, Row, Source
 from monitor.config import Config
 from monitor.handler import Store
 from monitor.inventory import Inventory
@@ -40,7 +40,7 @@ class Accepts(Protocol):
     def stats(self) -> PipelineStats: ...
     @property
     def rates(self) -> Rates: ...
-    async def accept(self, batches: Sequence[Batch]) -> list[str | None]: ...
+    async def accept(self, batches: Sequence[Batch | Row]) -> list[str | None]: ...
 
 
 class Runs(Protocol):

@@ -1,7 +1,8 @@
 """InfluxDB's line protocol as batches: the tag host, the measurement, the other tags as instance, the fields as names.
 
 https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/
-Lines without escapes and texts, which are nearly all, are read as JSON; any other token by token, with the same result.
+Lines without escapes and texts, which are nearly all, are read as JSON, and where many have the same fields, these
+together (`monitor.wire.influx_layout`); any other token by token, with the same result.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import groupby
 
 import orjson
 
-from monitor.batch import Batch, Kind, Limits, Source
+from monitor.batch import Batch, Kind, Row, Source
+from monitor.wire.influx_layout import FieldNames, integers
 from monitor.wire.paths import FORBIDDEN as ILLEGAL
 from monitor.wire.paths import MAX_TEXT, instance_of
 
@@ -26,9 +29,13 @@ FACTORS = {"ns": 1e9, "n": 1e9, "us": 1e6, "u": 1e6, "µ": 1e6, "ms": 1e3, "s": 
 HEADS = 200_000
 """Measurements with their tags that are remembered."""
 STAMPS = 10_000
+LAYOUTS = 10_000
+"""Measurements whose last fields are remembered."""
 ERRORS = 20
 """Lines whose errors are told; all are counted."""
 LONGEST_TEXT = 4096
+FEW = 8
+"""Lines of a measurement one after another that are not worth being read together."""
 
 MEASUREMENT = re.compile(rb"((?:[^, \\]|\\[, ]?)*+)")
 TAG = re.compile(rb",((?:[^,= \\]|\\[,= ]?)*+)=((?:[^,= \\]|\\[,= ]?)*+)")
@@ -38,14 +45,14 @@ QUOTES = re.compile(rb'\\.|"', re.DOTALL)
 ESCAPED, QUOTED = re.compile(r"\\([,= ])"), re.compile(r'\\(["\\])')
 NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 INTEGER = re.compile(rb"([-+]?\d+)([iu])")
-NO_INTEGER = re.compile(rb"[.eE][-+]?\d*i(?:,|\Z)")
 BOOLEANS = {
     **dict.fromkeys((b"t", b"T", b"true", b"True", b"TRUE"), 1.0),
     **dict.fromkeys((b"f", b"F", b"false", b"False", b"FALSE"), 0.0),
 }
 NUMBERS = frozenset({int, float})
+SPECIAL = (b'"', b"\\", b"\r", b"\t")
+"""What JSON reads in another way."""
 NO_KINDS: dict[str, Kind] = {}
-NO_LIMITS: dict[str, Limits] = {}
 
 
 class LineError(ValueError):
@@ -70,7 +77,7 @@ class Bounds:
 class Written:
     """What a body holds. `errors` says of the first bad lines why, `outside` counts those too old or in the future."""
 
-    batches: dict[tuple[Source, float], Batch] = field(default_factory=dict)
+    batches: dict[tuple[Source, float], Batch | Row] = field(default_factory=dict)
     lines: int = 0
     bad: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
@@ -107,6 +114,7 @@ class Reader:
         self._heads: dict[bytes, Source] = {}
         self._clocks = {precision: Clock(factor) for precision, factor in FACTORS.items()}
         self._kinds: dict[str, dict[str, Kind]] = {}
+        self._layouts: dict[bytes, FieldNames] = {}
         self._derived = tuple(pattern.partition(".")[0] for pattern in bounds.derive)
 
     def read(self, body: bytes, precision: str, now: float, written: Written) -> Iterator[None]:
@@ -115,14 +123,16 @@ class Reader:
         opened: list[bytes] = []
         size = 0
         while at < end:
-            cut = body.rfind(b"\n", at, at + PIECE) + 1 or body.find(b"\n", at) + 1 or end
+            cut = end
+            if end - at > PIECE:
+                cut = body.rfind(b"\n", at, at + PIECE) + 1 or body.find(b"\n", at) + 1 or end
             piece = body[at:cut].removesuffix(b"\n")
-            plain = not opened and b'"' not in piece and b"\\" not in piece and b"\r" not in piece
-            for line in piece.split(b"\n"):
-                if plain:
-                    if not self._plain(line, clock, now, written):
-                        self._line(line, clock, now, written)
-                elif opened or is_open(line):
+            plain = not opened and not any(byte in piece for byte in SPECIAL)
+            if plain:
+                for measurement, lines in groupby(piece.split(b"\n"), measurement_of):
+                    self._alike(measurement, list(lines), clock, now, written)
+            for line in () if plain else piece.split(b"\n"):
+                if opened or is_open(line):
                     # A text may hold the ends of lines.
                     closed = bool(opened) and has_odd_quotes(line)
                     opened.append(line)
@@ -138,28 +148,62 @@ class Reader:
         if opened:
             self._line(b"\n".join(opened), clock, now, written)
 
-    def _plain(self, line: bytes, clock: Clock, now: float, written: Written) -> bool:
-        """Read a line without escapes and texts; False when it is not that plain, or is not good."""
+    def _alike(self, measurement: bytes, lines: list[bytes], clock: Clock, now: float, written: Written) -> None:
+        """Read lines of one measurement without escapes and texts."""
+        if len(lines) >= FEW and self._together(measurement, lines, clock, now, written):
+            return
+        values: dict[str, float] | None = None
+        for line in lines:
+            values = self._plain(line, clock, now, written)
+            if values is None:
+                self._line(line, clock, now, written)
+        if values and len(lines) >= FEW and self._kinds_of(measurement.decode(), values) is NO_KINDS:
+            if len(self._layouts) >= LAYOUTS:
+                self._layouts.clear()
+            self._layouts[measurement] = FieldNames(tuple(values))
+
+    def _together(self, measurement: bytes, lines: list[bytes], clock: Clock, now: float, written: Written) -> bool:
+        """Read lines whose fields are those seen last of their measurement; False when not all are, or are good."""
+        layout = self._layouts.get(measurement)
+        if layout is None or max(map(len, lines)) > self.bounds.line:
+            return False
+        try:
+            heads, fields, stamps = zip(*[line.split(b" ") for line in lines], strict=True)
+            rows = layout.read(fields)
+            if rows is None:
+                return False
+            known = self._heads.get
+            sources = [known(head) or self._head(line)[0] for head, line in zip(heads, lines, strict=True)]
+            moments = [clock.known.get(stamp) or clock.read(stamp) for stamp in stamps]
+        except ValueError:
+            return False
+        written.lines += len(lines)
+        for source, moment, row in zip(sources, moments, rows, strict=True):
+            self._add(Row(source, moment, layout.names, row, -self.bounds.interval), now, written)
+        return True
+
+    def _plain(self, line: bytes, clock: Clock, now: float, written: Written) -> dict[str, float] | None:
+        """Read a line without escapes and texts; None when it is not that plain, or is not good."""
         words = line.split(b" ")
         if len(words) != 3 or len(line) > self.bounds.line:
-            return False
+            return None
         head, fields, stamp = words
         text = fields.replace(b"=", b'":').replace(b",", b',"')
         if b"i" in fields:
-            if NO_INTEGER.search(fields):
-                return False
+            if not integers(fields):
+                return None
             text = text.replace(b'i,"', b',"').removesuffix(b"i")
         try:
-            values = orjson.loads(b'{"%b}' % text)
+            values: dict[str, float] = orjson.loads(b'{"%b}' % text)
             source = self._heads.get(head) or self._head(line)[0]
             moment = clock.known.get(stamp) or clock.read(stamp)
         except ValueError:
-            return False
+            return None
         if not NUMBERS.issuperset(map(type, values.values())) or "" in values:
-            return False
+            return None
         written.lines += 1
-        self._add(source, moment, values, {}, now, written)
-        return True
+        self._add(Batch(source, moment, values, NO_KINDS, {}, -self.bounds.interval), now, written)
+        return values
 
     def _line(self, line: bytes, clock: Clock, now: float, written: Written) -> None:
         """Read a line token by token."""
@@ -179,14 +223,14 @@ class Reader:
         except UnicodeDecodeError:
             written.refuse("utf8", line, "expected UTF-8")
         else:
-            self._add(source, moment, values, meta, now, written)
+            self._add(Batch(source, moment, values, NO_KINDS, meta, -self.bounds.interval), now, written)
 
     def _head(self, line: bytes) -> tuple[Source, int]:
         """Return the source, and where the fields begin."""
         found = MEASUREMENT.match(line)
         assert found is not None
         measurement, at = unescaped(found[1]), found.end()
-        if not measurement:
+        if not measurement or line.startswith(b"#"):
             raise LineError("measurement", "missing measurement")
         tags: dict[str, str] = {}
         while at < len(line) and line[at : at + 1] == b",":
@@ -215,24 +259,20 @@ class Reader:
         self._heads[head] = source
         return source, at
 
-    def _add(
-        self, source: Source, moment: float, values: dict[str, float], meta: dict[str, str], now: float,
-        written: Written,
-    ) -> None:  # fmt: skip
-        if not now - self.bounds.past <= moment <= now + self.bounds.ahead:
+    def _add(self, batch: Batch | Row, now: float, written: Written) -> None:
+        if not now - self.bounds.past <= batch.time <= now + self.bounds.ahead:
             written.bad["time"] += 1
             written.outside += 1
             return
-        before = written.batches.get((source, moment))
-        kinds = self._kinds_of(source.collector, values) if self._derived else NO_KINDS
-        if before is None:
-            written.batches[source, moment] = Batch(
-                source, moment, values, kinds, meta, -self.bounds.interval, NO_LIMITS
-            )  # fmt: skip
-        else:
-            before.values.update(values)
-            before.meta.update(meta)
-            before.kinds = kinds
+        place = batch.source, batch.time
+        before = written.batches.setdefault(place, batch)
+        if before is not batch:
+            written.batches[place] = before = whole(before)
+            batch = whole(batch)
+            before.values.update(batch.values)
+            before.meta.update(batch.meta)
+        if self._derived and isinstance(before, Batch) and isinstance(batch, Batch):
+            before.kinds = self._kinds_of(batch.source.collector, batch.values)
 
     def _kinds_of(self, measurement: str, values: Mapping[str, float]) -> dict[str, Kind]:
         """Return which fields are totals; all batches of a measurement share it."""
@@ -251,6 +291,18 @@ class Reader:
                 known[name] = Kind.DERIVE if total else Kind.GAUGE
             self._kinds[measurement] = known
         return known
+
+
+def whole(batch: Batch | Row) -> Batch:
+    """Return a batch to which other values can be added."""
+    if isinstance(batch, Batch):
+        return batch
+    values = dict(zip(batch.names, batch.numbers.tolist(), strict=True))
+    return Batch(batch.source, batch.time, values, NO_KINDS, {}, batch.interval)
+
+
+def measurement_of(line: bytes) -> bytes:
+    return line.partition(b",")[0]
 
 
 def fields_of(line: bytes, at: int) -> tuple[dict[str, float], dict[str, str], int]:

@@ -1,0 +1,60 @@
+"""Lines of InfluxDB's protocol whose fields have the same names: their numbers are read together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+REAL = b"0123456789.eE+-,"
+NO_INTEGER = re.compile(rb"[.eE][-+]?\d*i(?:,|\Z)")
+LONG = re.compile(rb"i(?<=\d{19}i)")
+COMMA, EQUALS = b",="
+
+
+class FieldNames:
+    """The names of the fields of a line, in their order."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        keys = [f"{name}=".encode() for name in names]
+        self._keys = b"".join(keys)
+        self._sizes = np.array(list(map(len, keys)), dtype=np.int64)
+
+    def read(self, fields: Sequence[bytes]) -> NDArray[np.float64] | None:
+        """Return a row of numbers for the fields of every line; None where one has others, or no plain numbers.
+
+        Names and values are told apart by the places of `=`; then the names must be those known, and a value is what
+        JSON reads up to the one comma before the next name.
+        """
+        rows, text = len(fields), b",".join(fields)
+        data = np.frombuffer(text, np.uint8)
+        values = np.flatnonzero(data == EQUALS) + 1
+        if len(values) != rows * len(self.names):
+            return None
+        sizes = np.empty((len(values), 2), dtype=np.int64)
+        sizes[:, 0] = np.tile(self._sizes, rows)
+        names = values - sizes[:, 0]
+        sizes[:, 1] = np.diff(names, append=len(text)) - sizes[:, 0]
+        if names[0] != 0 or sizes.min() < 0 or (data[names[1:] - 1] != COMMA).any():
+            return None
+        in_name = np.repeat(np.tile([True, False], len(values)), sizes.ravel())
+        if data[in_name].tobytes() != self._keys * rows:
+            return None
+        numbers = data[~in_name].tobytes()
+        if b"i" in numbers and integers(numbers):
+            numbers = numbers.replace(b"i,", b",").removesuffix(b"i")
+        if numbers.translate(None, REAL) or numbers.count(b",") != len(values) - 1:
+            return None
+        try:
+            return np.fromiter(orjson.loads(b"[%b]" % numbers), np.float64, len(values)).reshape(rows, -1)
+        except ValueError:
+            return None
+
+
+def integers(text: bytes) -> bool:
+    """Tell whether all that ends with an `i` is one of 64 bits for sure."""
+    return not NO_INTEGER.search(text) and not LONG.search(text)
