@@ -54,6 +54,9 @@ class Rels(Settings):
         "query_id", "know a batch that is sent again by its query_id, by its contents, or not at all"
     )
     keep: list[str] = option(["30d"], "for how long events are kept; TABLE=7d for single tables")
+    unknown_tables: Literal["refuse", "create"] = option(
+        "refuse", "what becomes of rows for a table that is none of WCS's, and of its CREATE TABLE"
+    )
     window: Seconds = option(Seconds(900), "for how long a batch is known", min=1, max=86400)
     max_body: Bytes = option(Bytes(64 << 20), "refuse larger requests, compressed or not", min=64 << 10, max=1 << 30)
     max_rows: int = option(1_000_000, "rows of an INSERT", min=1, max=100_000_000)

@@ -90,11 +90,11 @@ class Client(threading.Thread):
                     self._send(whole)
                 except (OSError, http.client.HTTPException):
                     self.failed += 1
-                    time.sleep(0.01)
+                    time.sleep(0.05)
                     continue
                 self.acknowledged.append(body)
                 break
-            time.sleep(0.002)
+            time.sleep(0.02)
 
     def beyond(self, batches: int) -> bool:
         """Tell whether more batches than so many, and some more, are acknowledged."""

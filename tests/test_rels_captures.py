@@ -1,6 +1,6 @@
 """What real drivers sent, byte for byte: every request has the answer of its kind, and the rows are ClickHouse's.
 
-The requests were captured from four versions of the JDBC driver, clickhouse-connect, aiochclient and @clickhouse/client.
+The requests are of four versions of the JDBC driver, clickhouse-connect, aiochclient and @clickhouse/client.
 `expected.json` is what a real engine made of them: `pytest --golden` asks it again.
 """
 

@@ -19,6 +19,7 @@ from monitor.receivers.kurado_redis import KuradoRedis
 from monitor.receivers.rels import RelsReceiver
 from monitor.receivers.rels_intake import RelsIntake
 from monitor.receivers.rels_series import RelsSeries
+from monitor.receivers.rels_tables import OtherTables
 from monitor.settings import Address
 
 GRACE = 2.0
@@ -89,7 +90,8 @@ class Receivers:
         parts = self._parts
         series = RelsSeries(parts.pipeline.accept, lambda: parts.config.inventory)
         stack.push_async_callback(series.close)
-        self.rels = RelsIntake(parts.pipeline.accept_records, lambda: parts.config.rels, series=series)
+        others = OtherTables(parts.config.data_dir)
+        self.rels = RelsIntake(parts.pipeline.accept_records, lambda: parts.config.rels, series=series, others=others)
         if self._rels_port is not None:
             # Only a store of a kind that holds events answers SELECTs.
             reading = getattr(parts.store, "reading", None)

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
@@ -19,7 +19,17 @@ from monitor.receivers.rels_request import LARGE, Request, body_of
 from monitor.receivers.rels_users import User, Users
 from monitor.rels import Rels
 from monitor.wire.clickhouse.errors import ClickHouseError
-from monitor.wire.clickhouse.statement import Answer, Facts, Insert, Nothing, Select, Statement, is_insert, parse
+from monitor.wire.clickhouse.statement import (
+    Answer,
+    Create,
+    Facts,
+    Insert,
+    Nothing,
+    Select,
+    Statement,
+    is_insert,
+    parse,
+)
 from monitor.wire.clickhouse.tables import DATABASE
 from monitor.wire.clickhouse.types import columns
 from monitor.wire.clickhouse.writers import write
@@ -49,7 +59,9 @@ class Result(Protocol):
 class Reading(Protocol):
     """Answers SELECTs."""
 
-    async def select(self, sql: str, *, max_rows: int, database: str) -> Result: ...
+    async def select(
+        self, sql: str, *, max_rows: int, database: str, others: Mapping[str, Sequence[tuple[str, str]]]
+    ) -> Result: ...
 
 
 class RelsReceiver:
@@ -186,18 +198,23 @@ class RelsReceiver:
         facts = Facts(user.name, asked.database, VERSION, TIMEZONE, socket.gethostname())
         query = asked.query
         size = len(query) + len(body)
+        known = self.intake.others.known
         found: Statement
         if size > LARGE or (size > LONG_STATEMENT and not is_insert(query, body)):
-            found = await asyncio.to_thread(parse, query, body, facts, parameters=asked.parameters)
+            found = await asyncio.to_thread(parse, query, body, facts, parameters=asked.parameters, known=known)
         else:
-            found = parse(query, body, facts, parameters=asked.parameters)
-        if isinstance(found, Insert | Nothing) and asked.method != "POST":
+            found = parse(query, body, facts, parameters=asked.parameters, known=known)
+        if isinstance(found, Insert | Nothing | Create) and asked.method != "POST":
             problem = "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly"
             raise ClickHouseError(164, "READONLY", problem)
         if isinstance(found, Insert):
             user.must_insert(found.table)
             rows, size = await self.intake.insert(found, asked.query_id, peer, user.name)
             return answering.done(Counts(written_rows=rows, written_bytes=size))
+        if isinstance(found, Create):
+            user.must_insert(found.table)
+            await self.intake.create(found)
+            return answering.done(Counts())
         if isinstance(found, Nothing):
             return answering.done(Counts())
         self.stats.reads += 1
@@ -214,7 +231,9 @@ class RelsReceiver:
         if self._reader is None:
             raise ClickHouseError(48, "NOT_IMPLEMENTED", "events are not read here")
         database = DATABASE if asked.database == "default" else asked.database
-        result = await self._reader.select(found.sql, max_rows=self.settings.max_result_rows, database=database)
+        result = await self._reader.select(
+            found.sql, max_rows=self.settings.max_result_rows, database=database, others=self.intake.others.columns
+        )
         kinds = columns(result.columns)
         if len(result.rows) > ROWS_IN_A_THREAD:
             body = await asyncio.to_thread(write, format, kinds, result.rows)

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from monitor.batch import Records, Source
 from monitor.pipeline import Busy
 from monitor.receivers.rels_series import RelsSeries, split
+from monitor.receivers.rels_tables import OtherTables
 from monitor.rels import Rels
-from monitor.wire.clickhouse.catalogue import LATER
+from monitor.wire.clickhouse.catalogue import LATER, known
+from monitor.wire.clickhouse.create import Create
 from monitor.wire.clickhouse.errors import ClickHouseError
 from monitor.wire.clickhouse.formats import read, reading
 from monitor.wire.clickhouse.insert import Insert, single
@@ -32,6 +34,8 @@ LARGE = 4 << 20
 MOST_KNOWN = 200_000
 """Batches that are remembered."""
 TEXT = Type.parse("String")
+BINARY = ("rowbinary", "native")
+"""Formats whose rows cannot be told to be wider."""
 
 
 @dataclass(slots=True)
@@ -62,9 +66,11 @@ class RelsStats:
 class RelsIntake:
     def __init__(
         self, accept: Callable[[Sequence[Records]], Awaitable[None]], settings: Callable[[], Rels], *,
-        clock: Callable[[], float] = time.time, series: RelsSeries | None = None,
+        clock: Callable[[], float] = time.time, series: RelsSeries | None = None, others: OtherTables | None = None,
     ) -> None:  # fmt: skip
         self.stats = RelsStats()
+        self.others = others or OtherTables()
+        """Tables that are none of WCS's."""
         self.series = series
         """What is told of what was kept."""
         self._accept = accept
@@ -80,17 +86,33 @@ class RelsIntake:
         ClickHouseError where rows are wrong: nothing of the batch is kept. Busy: send it again.
         """
         settings = self._settings()
-        name, expected = columns_of(found)
+        other = self._is_other(found.table)
+        name, expected = (found.table, await self.others.expected(found)) if other else columns_of(found)
         if len(expected) > settings.max_columns:
             raise ClickHouseError(36, "BAD_ARGUMENTS", f"expected at most {settings.max_columns} columns")
         rows = await _rows_of(name, found, expected)
         if rows.count > settings.max_rows:
             raise ClickHouseError(158, "TOO_MANY_ROWS", f"expected at most {settings.max_rows} rows, got {rows.count}")
+        if other and rows.count:
+            rows = await self.others.objects(name, rows)
         if name in TYPE_TABLES:
             _must_be_known(name, rows)
         elif rows.count:
             await self._once(name, rows, query_id, peer, user)
         return rows.count, len(rows.body)
+
+    def _is_other(self, name: str) -> bool:
+        """Tell whether rows are for a table that is none of WCS's, and such are taken."""
+        return self._settings().unknown_tables == "create" and known(name) is None
+
+    async def create(self, wanted: Create) -> None:
+        """Make a table, if such are made; ClickHouseError otherwise."""
+        if self._settings().unknown_tables != "create":
+            raise ClickHouseError(
+                48, "NOT_IMPLEMENTED", f"no tables are made here but those of WCS: {wanted.table[:80]}; see [[rels]]"
+                " unknown_tables",
+            )  # fmt: skip
+        await self.others.create(wanted)
 
     async def _once(self, name: str, rows: Rows, query_id: str, peer: str, user: str) -> None:
         """Keep rows, unless they are known already; the same that come meanwhile wait for the same answer."""
@@ -210,7 +232,7 @@ async def _rows_of(name: str, found: Insert, expected: Sequence[Column]) -> Rows
     try:
         return await _rows(found, expected)
     except ClickHouseError as error:
-        later = later_of(name) if found.columns is None and error.code == 27 else []
+        later = later_of(name) if found.columns is None and found.format.lower() not in BINARY else []
         if not later:
             raise
         try:

@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 from multidict import MultiMapping
 
+from monitor.store.events import other_search
 from monitor.store.events.search import SERVER, Condition, Key, Search, Wanted, names, numbers
 from monitor.web.answers import STARTED, listing
 from monitor.web.params import times, whole
@@ -59,7 +60,7 @@ class Events:
             raise ProblemError(404, "this store keeps no events")
         table = known(request.match_info["table"])
         if table is None:
-            raise unknown("table", "table of events", request.match_info["table"], TABLES)
+            return await self._others(request, store.search, request.match_info["table"])
         start, end = times(request, self.services)
         wanted = Wanted(table, start * 1000, end * 1000 - 1, conditions(request.query, table), _after(request))
         format = (request.query.get("format") or "json").lower()
@@ -78,6 +79,23 @@ class Events:
         return await listing(
             request, "events", _slices(page.events), table=table.name, start=start, end=end, next=after
         )
+
+    async def _others(self, request: web.Request, search: Search, table: str) -> web.StreamResponse:
+        """Answer rows of a table that is none of WCS's, by when they came."""
+        for name in TAKEN:
+            if name not in ("start", "end", "limit", "after") and request.query.get(name, ""):
+                raise bad(name, f"{table[:80]} is none of WCS's tables: expected start, end, limit and after only")
+        start, end = times(request, self.services)
+        limit = whole(request, "limit", PAGE, 1, MOST)
+        try:
+            async with patience(self.services.patience):
+                page = await other_search.page(search, table, start, end, _after(request), limit)
+        except asyncpg.QueryCanceledError:
+            raise too_much() from None
+        if page is None:
+            raise unknown("table", "table of events", table, TABLES)
+        after = str(page.next) if page.next else None
+        return await listing(request, "events", _slices(page.events), table=table, start=start, end=end, next=after)
 
     async def _export(
         self, request: web.Request, search: Search, wanted: Wanted, format: str, most: int

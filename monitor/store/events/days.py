@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from monitor.store.events import others
 from monitor.store.trees import DAY, start_of
 from monitor.wire.clickhouse.tables import EVENTS, TABLES, Table
 
@@ -102,6 +103,7 @@ class Days:
         for table in EVENTS:
             before = datetime.fromtimestamp(now - self.kept(table.name), UTC)
             await connection.execute(CLEAN.format(table=table.name.lower()), before)
+        await others.clean(connection, datetime.fromtimestamp(now - self.kept(""), UTC))
 
     async def _drop(self, connection: asyncpg.Connection, place: Place) -> None:
         try:

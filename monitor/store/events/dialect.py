@@ -8,15 +8,16 @@ that has its columns under ClickHouse's names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from monitor.store.events import selected
+from monitor.store.events import others, selected
 from monitor.store.events.cells import held
 from monitor.store.events.functions import FUNCTIONS, KEYWORDS, words
+from monitor.store.events.others import NO_OTHERS, Given
 from monitor.store.events.selected import Item
 from monitor.wire.clickhouse.errors import ClickHouseError, syntax
-from monitor.wire.clickhouse.tables import DATABASE, DICTIONARIES, TYPE_TABLES, known
+from monitor.wire.clickhouse.tables import DATABASE, DICTIONARIES, EXTRA, TYPE_TABLES, known
 from monitor.wire.clickhouse.tokens import Scanner, Token
 
 AFTER_TABLE = words("WHERE ON USING JOIN INNER LEFT RIGHT FULL OUTER CROSS GROUP HAVING ORDER LIMIT")
@@ -55,9 +56,10 @@ class Frame:
 
 
 class Translator(Scanner):
-    def __init__(self, text: str, database: str = DATABASE) -> None:
+    def __init__(self, text: str, database: str = DATABASE, others: Mapping[str, Given] = NO_OTHERS) -> None:
         super().__init__(text)
         self.database = database
+        self.others = others
         self.made: list[str] = []
         self.frames = [Frame(query=True)]
         self.items: list[list[Token]] = []
@@ -226,12 +228,15 @@ class Translator(Scanner):
             real, columns = table.name, table.columns
         elif one := TYPE_TABLES.get(name) or DICTIONARIES.get(name):
             real, columns = one.table, one.columns
+        elif name in self.others:
+            real, columns = "", (*self.others[name], (EXTRA, "String"))
         else:
             raise ClickHouseError(60, "UNKNOWN_TABLE", f"Table {database[:80]}.{name[:80]} does not exist")
         for column, type in columns:
             self.types[column] = type if self.types.get(column, type) == type else ""
         listed = ", ".join(f"{column.lower()} AS {quoted(column)}" for column, _ in columns)
-        self.made.append(TABLE.format(columns=listed, table=f"{DATABASE}.{real.lower()}"))
+        made = TABLE.format(columns=listed, table=f"{DATABASE}.{real.lower()}")
+        self.made.append(made if real else others.source(name, columns))
         self.made += self._alias(name)
 
     def _alias(self, name: str) -> list[str]:
@@ -368,9 +373,9 @@ def literal(text: str) -> str:
     return f"E'{escaped}'" if "\\" in escaped else f"'{escaped}'"
 
 
-def translate(sql: str, database: str = DATABASE) -> Translated:
+def translate(sql: str, database: str = DATABASE, others: Mapping[str, Given] = NO_OTHERS) -> Translated:
     """Return the statement for PostgreSQL; ClickHouseError where it is none that is understood here."""
-    return Translator(sql, database).run()
+    return Translator(sql, database, others).run()
 
 
 def statements(text: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import asyncpg
 
 from monitor.batch import Records
 from monitor.handler import Refused
-from monitor.store.events import cells, grouping
+from monitor.store.events import cells, grouping, others
 from monitor.store.events.days import Days
 from monitor.store.trees import DAY
 from monitor.wire.clickhouse.tables import DATABASE, EXTRA, TABLES, Table
@@ -71,7 +71,9 @@ class Intake:
         for one in await self._fresh(connection, records):
             columns = tuple(one.head.get("columns", ()))
             table = _table(one)
-            if table is None:
+            if table is None and columns == (EXTRA,) and others.NAME.fullmatch(one.table.removeprefix(PREFIX)):
+                await self._store_other(connection, one, refused)
+            elif table is None:
                 refused.append(_refused(one, "there is no such table"))
             elif unknown := [name for name in columns if name != EXTRA and name not in table.names]:
                 refused.append(_refused(one, f"there is no column {unknown[0][:80]!r}"))
@@ -107,6 +109,19 @@ class Intake:
         kept = [one for place, one in enumerate(records) if not one.id or place in fresh]
         self.stats.repeated += len(records) - len(kept)
         return kept
+
+    async def _store_other(self, connection: asyncpg.Connection, one: Records, refused: list[Refused]) -> None:
+        """Store objects of a table that is none of WCS's."""
+        try:
+            repaired = await others.store(
+                connection, one.table.removeprefix(PREFIX), _address(one.source.host), one.body
+            )
+        except (asyncpg.DataError, ValueError) as error:
+            refused.append(_refused(one, str(error)[:200]))
+            return
+        self.stats.rows += one.count
+        self.stats.batches += 1
+        self.stats.repaired += repaired
 
     async def _store_fit(
         self,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +17,7 @@ import asyncpg
 from monitor.handler import DeliveryError, StoreError
 from monitor.store.events.cells import WRAP, restored
 from monitor.store.events.dialect import Translated, translate
+from monitor.store.events.others import NO_OTHERS, Given
 from monitor.store.events.selected import Item
 from monitor.wire.clickhouse.errors import ClickHouseError
 from monitor.wire.clickhouse.tables import DATABASE
@@ -59,9 +60,14 @@ class Reading:
         self._readers = readers
         self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def select(self, sql: str, *, max_rows: int, database: str = DATABASE) -> Result:
-        """Return what a statement selects; ClickHouseError when it is refused, or selects more than `max_rows` rows."""
-        found = translate(sql, database)
+    async def select(
+        self, sql: str, *, max_rows: int, database: str = DATABASE, others: Mapping[str, Given] = NO_OTHERS
+    ) -> Result:
+        """Return what a statement selects; ClickHouseError when it is refused, or selects more than `max_rows` rows.
+
+        `others` are the columns of tables that are none of WCS's.
+        """
+        found = translate(sql, database, others)
         async with self._place(), self._reader() as connection:
             with_limits = SETTINGS.format(milliseconds=int(self.timeout * 1000))
             async with connection.transaction(readonly=True):

@@ -6,8 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monitor.wire.clickhouse.catalogue import DATABASES, OF_A_SESSION, Columns, Known, database_of, names, unknown_table
+from monitor.wire.clickhouse.catalogue import (
+    DATABASES,
+    OF_A_SESSION,
+    Columns,
+    Known,
+    database_of,
+    known,
+    names,
+    unknown_table,
+)
 from monitor.wire.clickhouse.constants import Facts, NoConstantError, select
+from monitor.wire.clickhouse.create import Create, create
 from monitor.wire.clickhouse.errors import ClickHouseError, syntax
 from monitor.wire.clickhouse.tables import DATABASE, DICTIONARIES
 from monitor.wire.clickhouse.tokens import Scanner, Token, tokens
@@ -66,7 +76,7 @@ class Asked(Scanner):
         """The statement without what was cut off."""
         return self.text[self._all[0].begin : self._all[-1].begin].strip()
 
-    def statement(self) -> Select | Answer | Nothing:
+    def statement(self) -> Select | Answer | Nothing | Create:
         word = self.here.text.upper() if self.here.kind == "word" else ""
         if word in ("SELECT", "WITH", "(") or self.here.says("("):
             return self._select()
@@ -216,8 +226,8 @@ class Asked(Scanner):
             raise self.wrong("more")
         return Nothing(word)
 
-    def _made(self, word: str) -> Nothing:
-        """Accept CREATE and DROP of what is there anyway, as the documents of WCS have them."""
+    def _made(self, word: str) -> Nothing | Create:
+        """Accept CREATE and DROP of what is there anyway, as the documents of WCS have them; return other tables."""
         self.next()
         if word == "CREATE" and self.take("OR"):
             self.need("REPLACE")
@@ -238,6 +248,8 @@ class Asked(Scanner):
         else:
             database, table = self.table(self.facts.database)
             there = database in DATABASES and self.known(table) is not None
+            if word == "CREATE" and what == "TABLE" and database in DATABASES and known(table) is None:
+                return create(self, table)
             if not there and not (optional and word == "DROP"):
                 if word == "DROP":
                     raise unknown_table(database, table)

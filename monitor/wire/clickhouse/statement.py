@@ -1,6 +1,6 @@
 """What a request over ClickHouse's HTTP interface asks for: rows to keep, a reading, or something known at once.
 
-    parse(query, body, facts)   ->  Insert | Select | Answer | Nothing
+    parse(query, body, facts)   ->  Insert | Select | Answer | Nothing | Create
 
 `query` is the parameter of the URL, `body` what was sent; the statement stands in either, or begins in one and goes on
 in the other. Only the beginning of an INSERT is looked at: its rows are the reader's of the format.
@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from monitor.wire.clickhouse.asked import Answer, Asked, Nothing, Select
 from monitor.wire.clickhouse.catalogue import OF_A_SESSION, Known, database_of, known
 from monitor.wire.clickhouse.constants import Facts
+from monitor.wire.clickhouse.create import Create
 from monitor.wire.clickhouse.errors import syntax
 from monitor.wire.clickhouse.insert import LONGEST, Insert, insert, is_insert
 from monitor.wire.clickhouse.parameters import substituted
 
-__all__ = ["Answer", "Facts", "Insert", "Nothing", "Select", "Statement", "is_insert", "parse"]
+__all__ = ["Answer", "Create", "Facts", "Insert", "Nothing", "Select", "Statement", "is_insert", "parse"]
 
-Statement = Insert | Select | Answer | Nothing
+Statement = Insert | Select | Answer | Nothing | Create
 
 
 def parse(
