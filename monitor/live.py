@@ -13,6 +13,7 @@ LIVE = frozenset({
     "hostname_method", "timezone", "past", "ahead", "max_body", "graphs_path", "max_graph_files",
     "allow", "password", "hosts", "max_hosts", "limits", "max_payload", "max_lines", "max_line", "max_names",
     "user", "deduplicate", "keep", "max_rows", "max_columns", "max_result_rows", "timeout",
+    "unknown_tables",
     "pattern", "max_paths", "derive", "connections", "commands", "max_waiting", "idle", "window", "metrics_collected",
 })  # fmt: skip
 """Settings that a reload puts into effect, or that have none."""
