@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from monitor.batch import Batch, Source
 from monitor.inventory import Inventory
@@ -35,6 +36,8 @@ PIECE = 256 << 10
 """Bytes of rows that are counted at once: what is made of them stays near the processor."""
 AT_ONCE = 1 << 20
 """Bytes of rows that are worth being counted before the second is over."""
+SLICE = 200
+"""Servers that are dealt with before the loop gets its turn."""
 MOST_WAITING = 64 << 20
 MOST_MINUTES = 10
 """Minutes that are kept while the journal cannot take them."""
@@ -183,7 +186,7 @@ class RelsSeries:
         if self._tally.uncounted:
             self.stats.uncounted["too many servers"] = self._tally.uncounted
         told = {one.server: one for one in found}
-        for address, server in list(self.servers.items()):
+        for number, (address, server) in enumerate(list(self.servers.items())):
             if now - server.last > KEPT * MINUTE:
                 del self.servers[address]
             elif (one := told.get(address)) is not None:
@@ -191,13 +194,19 @@ class RelsSeries:
                 server.total += one.rows
             else:
                 server.rows = 0
-        if told:
-            self._made.append([self._batch(one, at) for one in found])
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+        batches: list[Batch] = []
+        for first in range(0, len(found), SLICE):
+            batches += map(self._batch, found[first : first + SLICE], repeat(at))
+            await asyncio.sleep(0)
+        if batches:
+            self._made.append(batches)
 
     def _batch(self, one: ServerNumbers, at: float) -> Batch:
         spec = self._inventory().find(one.server)
         meta = {VERSION: one.version} if one.version else {}
-        return Batch(Source(spec.host if spec else one.server, COLLECTOR), at, dict(one.values), {}, meta, MINUTE)
+        return Batch(Source(spec.host if spec else one.server, COLLECTOR), at, one.values, {}, meta, MINUTE)
 
     def _told(self, batches: Sequence[Batch], reasons: Sequence[str | None]) -> None:
         for batch, reason in zip(batches, reasons, strict=True):

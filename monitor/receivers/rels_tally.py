@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ class ServerNumbers:
 
     server: str
     rows: int
-    values: Mapping[str, float]
+    values: dict[str, float]
     version: str
 
 
