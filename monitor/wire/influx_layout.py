@@ -30,27 +30,31 @@ class FieldNames:
         Names and values are told apart by the places of `=`; then the names must be those known, and a value is what
         JSON reads up to the one comma before the next name.
         """
-        rows, text = len(fields), b",".join(fields)
+        rows, width, text = len(fields), len(self.names), b",".join(fields)
         data = np.frombuffer(text, np.uint8)
-        values = np.flatnonzero(data == EQUALS) + 1
-        if len(values) != rows * len(self.names):
+        values = (data == EQUALS).nonzero()[0] + 1
+        count = len(values)
+        if count != rows * width:
             return None
-        sizes = np.empty((len(values), 2), dtype=np.int64)
-        sizes[:, 0] = np.tile(self._sizes, rows)
+        # How long each name with its `=` is, and each value with its comma.
+        sizes = np.empty((rows, width, 2), dtype=np.int64)
+        sizes[:, :, 0] = self._sizes
+        sizes = sizes.reshape(count, 2)
         names = values - sizes[:, 0]
-        sizes[:, 1] = np.diff(names, append=len(text)) - sizes[:, 0]
+        np.subtract(names[1:], values[:-1], out=sizes[:-1, 1])
+        sizes[-1, 1] = len(text) - values[-1]
         if names[0] != 0 or sizes.min() < 0 or (data[names[1:] - 1] != COMMA).any():
             return None
-        in_name = np.repeat(np.tile([True, False], len(values)), sizes.ravel())
+        in_name = np.array([True, False])[None].repeat(count, 0).ravel().repeat(sizes.ravel())
         if data[in_name].tobytes() != self._keys * rows:
             return None
         numbers = data[~in_name].tobytes()
         if b"i" in numbers and integers(numbers):
             numbers = numbers.replace(b"i,", b",").removesuffix(b"i")
-        if numbers.translate(None, REAL) or numbers.count(b",") != len(values) - 1:
+        if numbers.translate(None, REAL) or numbers.count(b",") != count - 1:
             return None
         try:
-            return np.fromiter(orjson.loads(b"[%b]" % numbers), np.float64, len(values)).reshape(rows, -1)
+            return np.fromiter(orjson.loads(b"[%b]" % numbers), np.float64, count).reshape(rows, width)
         except ValueError:
             return None
 
