@@ -91,8 +91,12 @@ class Rates:
         self, batches: Sequence[Batch | Row], undo: Undo | None, effort: float,
         blocks: list[Block], reasons: list[str | None], waves: dict[tuple[Plan, Table], Wave],
     ) -> None:  # fmt: skip
+        names: tuple[str, ...] | None = None
         for batch in batches:
-            plan = self.plan(batch)
+            if not isinstance(batch, Row):
+                plan, names = self.plan(batch), None
+            elif batch.names is not names:
+                plan, names = self.plan(batch), batch.names
             if plan.problem is not None:
                 reasons.append(f"names: {plan.problem}")
                 continue

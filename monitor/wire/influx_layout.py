@@ -37,15 +37,16 @@ class FieldNames:
         if count != rows * width:
             return None
         # How long each name with its `=` is, and each value with its comma.
-        sizes = np.empty((rows, width, 2), dtype=np.int64)
-        sizes[:, :, 0] = self._sizes
-        sizes = sizes.reshape(count, 2)
+        sizes = np.empty((count, 2), dtype=np.int64)
+        sizes.reshape(rows, width, 2)[:, :, 0] = self._sizes
         names = values - sizes[:, 0]
         np.subtract(names[1:], values[:-1], out=sizes[:-1, 1])
         sizes[-1, 1] = len(text) - values[-1]
         if names[0] != 0 or sizes.min() < 0 or (data[names[1:] - 1] != COMMA).any():
             return None
-        in_name = np.array([True, False])[None].repeat(count, 0).ravel().repeat(sizes.ravel())
+        first = np.zeros((count, 2), dtype=np.bool_)
+        first[:, 0] = True
+        in_name = first.ravel().repeat(sizes.ravel())
         if data[in_name].tobytes() != self._keys * rows:
             return None
         numbers = data[~in_name].tobytes()
