@@ -89,6 +89,7 @@ class Batch:
 
     @property
     def numbers(self) -> Collection[float]:
+        """The values in the order of the names."""
         return self.values.values()
 
 
@@ -99,11 +100,15 @@ class Row:
     source: Source
     time: float
     names: tuple[str, ...]
-    numbers: Floats
+    values: Floats
     interval: float = 60.0
     kinds: ClassVar[dict[str, Kind]] = {}
     meta: ClassVar[dict[str, str]] = {}
     limits: ClassVar[dict[str, Limits]] = {}
+
+    @property
+    def numbers(self) -> Floats:
+        return self.values
 
 
 @dataclass(frozen=True)

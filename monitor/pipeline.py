@@ -94,7 +94,7 @@ class Pipeline:
                 self.stats.refused[reason.split(":")[0].split()[0]] += 1
             else:
                 self.stats.batches += 1
-                self.stats.values += len(batch.numbers)
+                self.stats.values += len(batch.values)
         return reasons
 
     async def accept_records(self, records: Sequence[Records]) -> None:
@@ -118,7 +118,7 @@ class Pipeline:
         begin = end = len(reasons)
         values = 0
         while end < len(batches) and values < SLICE_VALUES:
-            values += len(batches[end].numbers) + 5
+            values += len(batches[end].values) + 5
             end += 1
         part = batches[begin:end]
         if self.prime is not None and not self.prime.done:
@@ -169,7 +169,7 @@ class Pipeline:
             problem = wrong_value(batch.values)
             if problem is not None:
                 return problem
-        moment, size = batch.time, len(batch.numbers)
+        moment, size = batch.time, len(batch.values)
         if size > self.max_names:
             return f"names: expected at most {self.max_names} in a batch, got {size}"
         if not size and not batch.meta:
@@ -193,7 +193,7 @@ class Pipeline:
         )
         if problem is not None:
             return f"source: {problem}"
-        if self.rates.stats.series + len(batch.numbers) > self.max_series:
+        if self.rates.stats.series + len(batch.values) > self.max_series:
             return f"sources: {self.max_series} series are known already, and there is no room for more"
         now = self.clock()
         if not 0 <= now - self._minute < 60:

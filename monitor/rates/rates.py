@@ -124,7 +124,7 @@ class Rates:
                 made, reason = Single(self, known, plan, batch, interval).apply(undo)
                 blocks += made
                 reasons.append(reason)
-                effort -= 1 + len(batch.numbers) / 400
+                effort -= 1 + len(batch.values) / 400
                 if effort <= 0:
                     break
         for wave in waves.values():

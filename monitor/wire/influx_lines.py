@@ -297,7 +297,7 @@ def whole(batch: Batch | Row) -> Batch:
     """Return a batch to which other values can be added."""
     if isinstance(batch, Batch):
         return batch
-    values = dict(zip(batch.names, batch.numbers.tolist(), strict=True))
+    values = dict(zip(batch.names, batch.values.tolist(), strict=True))
     return Batch(batch.source, batch.time, values, NO_KINDS, {}, batch.interval)
 
 
