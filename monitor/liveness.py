@@ -19,7 +19,7 @@ import orjson
 from monitor.facts import KEPT, META_EXPIRES, SLICE, WARNING_EXPIRES, Bounds, Fact, Facts, Host
 from monitor.handler import DeliveryError, Heard, Store, StoreError
 from monitor.retry import describe
-from monitor.task import begin
+from monitor.task import begin, end
 
 log = logging.getLogger("monitor.liveness")
 
@@ -163,8 +163,7 @@ class Liveness:
         """Write what is not written yet, if that works at once."""
         if self._task is None:
             return
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await end(self._task)
         self._task = None
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST):

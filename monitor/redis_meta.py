@@ -21,13 +21,13 @@ from redis.exceptions import RedisError
 
 from monitor.facts import KEPT, META_EXPIRES, WARNING_EXPIRES
 from monitor.liveness import Report
-from monitor.task import begin
+from monitor.task import begin, end, ending
 
 log = logging.getLogger("monitor.redis_meta")
 
 ROOM = 20_000
 """Reports that wait at most."""
-COMMANDS = 300
+COMMANDS = 150
 """Of one write, about: they are made and answered without a rest."""
 TIMEOUT = 5.0
 LAST = 1.0
@@ -84,8 +84,7 @@ class RedisMeta:
     async def close(self) -> None:
         """Write what waits, if that works at once."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await end(self._task)
             self._task = None
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST):
@@ -96,7 +95,7 @@ class RedisMeta:
 
     async def _run(self) -> None:
         pause = FIRST_PAUSE
-        while True:
+        while not ending():
             if not self._waiting:
                 self._come.clear()
                 await self._come.wait()

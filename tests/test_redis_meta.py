@@ -146,15 +146,17 @@ async def test_the_last_reports_are_written_at_the_end(redis: RedisServer) -> No
     assert redis.cli("DBSIZE") == "3000"
 
 
-async def test_a_minute_of_3000_hosts_holds_the_loop_for_5_ms_at_most(redis: RedisServer) -> None:
+async def test_a_minute_of_3000_hosts_takes_the_loop_for_5_ms_at_most(redis: RedisServer) -> None:
     copy = RedisMeta(url(redis))
     meta = {f"key-{i}": f"value {i}" for i in range(10)}
     copy.tell([Report(f"10.2.{i // 250}.{i % 250}", "base", time.time(), meta, {}) for i in range(3000)])
     copy.start()
-    gaps = []
-    while copy.waiting:
-        before = time.perf_counter()
-        await asyncio.sleep(0)
-        gaps.append(time.perf_counter() - before)
-    assert sorted(gaps)[-3] < 0.005
-    await copy.close()
+    turns = []
+    try:
+        while copy.waiting:
+            before = time.thread_time()  # which other work on the machine does not lengthen
+            await asyncio.sleep(0)
+            turns.append(time.thread_time() - before)
+    finally:
+        await copy.close()
+    assert sorted(turns)[-3] < 0.005

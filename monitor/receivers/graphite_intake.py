@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from monitor.batch import Batch
 from monitor.graphite import Graphite
 from monitor.pipeline import Busy
-from monitor.task import begin
+from monitor.task import begin, end
 from monitor.wire.graphite_lines import Bounds, Lines, Point, Reader
 
 log = logging.getLogger("monitor.receivers.graphite")
@@ -111,8 +111,7 @@ class GraphiteIntake:
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=seconds)
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await end(self._task)
             self.stats.lost["stopping"] += self.held
             self._note("lost", kind="stopping", bytes=self.held)
 

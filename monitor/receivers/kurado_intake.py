@@ -16,7 +16,7 @@ from monitor.liveness import Report
 from monitor.pipeline import Busy
 from monitor.receivers.kurado_hosts import KuradoHosts
 from monitor.settings import Kurado
-from monitor.task import begin
+from monitor.task import begin, end
 from monitor.wire.kurado import Bounds, Parser, Payload
 
 log = logging.getLogger("monitor.receivers.kurado")
@@ -113,8 +113,7 @@ class KuradoIntake:
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=seconds)
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await end(self._task)
 
     async def _run(self) -> None:
         try:

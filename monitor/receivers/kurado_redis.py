@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from monitor.receivers.kurado_intake import KuradoIntake
 from monitor.settings import Kurado
-from monitor.task import begin
+from monitor.task import begin, end, ending
 
 log = logging.getLogger("monitor.receivers.kurado_redis")
 
@@ -80,14 +80,13 @@ class KuradoRedis:
     async def close(self) -> None:
         """Take no more. What is not acknowledged stays in Redis."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await end(self._task)
             self._task = None
         with suppress(RedisError, OSError):
             await self._client.aclose()
 
     async def _run(self) -> None:
-        while True:
+        while not ending():
             try:
                 payloads = await self._take()
                 if payloads:
@@ -112,7 +111,7 @@ class KuradoRedis:
     async def _deliver(self, payloads: Sequence[bytes]) -> None:
         """Return when the journal has all of them, however long that takes."""
         pause = self._first_pause
-        while payloads:
+        while payloads and not ending():
             answers = await asyncio.gather(*map(self._intake.put, payloads))
             # From the first one refused on all go again, so that each host's keep their order.
             done = next((number for number, answer in enumerate(answers) if answer), len(answers))
