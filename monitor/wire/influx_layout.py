@@ -52,12 +52,13 @@ class FieldNames:
         numbers = data[~in_name].tobytes()
         if b"i" in numbers and integers(numbers):
             numbers = numbers.replace(b"i,", b",").removesuffix(b"i")
-        if numbers.translate(None, REAL) or numbers.count(b",") != count - 1:
+        if numbers.translate(None, REAL):
             return None
         try:
-            return np.fromiter(orjson.loads(b"[%b]" % numbers), np.float64, count).reshape(rows, width)
+            read = orjson.loads(b"[%b]" % numbers)
         except ValueError:
             return None
+        return np.fromiter(read, np.float64, count).reshape(rows, width) if len(read) == count else None
 
 
 def integers(text: bytes) -> bool:
