@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from monitor.wire.clickhouse.errors import ERRORS, ClickHouseError
 from monitor.wire.clickhouse.formats import read, write
+from monitor.wire.clickhouse.statement import Facts, parse
 from monitor.wire.clickhouse.tables import EXTRA
 from monitor.wire.clickhouse.types import Column, Type, columns
 
@@ -90,3 +93,37 @@ def test_rows_are_the_same_in_whatever_format_they_come(rows: list[tuple[Any, ..
             # which has no number for these
             assume(all(math.isfinite(row[4]) for row in rows))
         assert read(format, body, KINDS).body == wanted.body
+
+
+MANY = 30_000
+FACTS = Facts(user="wcs", database="wcs", version="24.8.1.1", timezone="UTC")
+
+
+@pytest.mark.parametrize(
+    "query, body",
+    [
+        ("SELECT 1 " + "/**/" * MANY + "~", b""),
+        ("SELECT 1 " + "-- " * MANY, b"\n~"),
+        ("INSERT INTO StreamEvent (" + "/**/" * MANY, b""),
+        ("SELECT {x:" + " " * MANY + "!", b""),
+        ("SELECT {x:Float64}", b""),
+        ("SELECT 1 WHERE '" + "''" * MANY, b""),
+    ],
+)
+def test_a_statement_is_looked_at_in_a_time_that_grows_with_its_length_alone(query: str, body: bytes) -> None:
+    began = time.process_time()
+    with suppress(ClickHouseError):
+        parse(query.encode(), body, FACTS, parameters={"x": "1" * MANY + "x"})
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "cell", [b"1" * MANY + b"x", b"1." + b"1" * MANY + b"x", b"1" * MANY + b"e" + b"1" * MANY + b"x"]
+)
+def test_numbers_of_any_length_are_looked_at_once(cell: bytes) -> None:
+    began = time.process_time()
+    for kind in KINDS:
+        for format, body in (("Values", b"(%b)"), ("TSV", b"%b\n"), ("CSV", b"%b\n"), ("JSONEachRow", b'{"x":"%b"}')):
+            with suppress(ClickHouseError):
+                read(format, body % cell, [Column("x", kind.type)])
+    assert time.process_time() - began < 1

@@ -50,7 +50,7 @@ WORDS = st.sampled_from(
     b"INSERT INTO SELECT FROM WHERE FORMAT VALUES TSV CREATE TABLE DROP IF NOT EXISTS SETTINGS a = 1 , ( ) ; . ' ` \" "
     b"-- /* */ \\ # StreamEvent wcs system one settings WITH AS UNION ALL JOIN ON GROUP BY HAVING ORDER LIMIT DISTINCT "
     b"IN count() dictGetString( toDateTime( CASE WHEN THEN ELSE END INTERVAL HOUR BETWEEN AND OR {x:UInt8} DESCRIBE "
-    b"SHOW TABLES UInt64 Nullable( \x00 \xff \xc3\xa9 0x1f 1e5 * / % != <> || :: [ ]".split(b" ")
+    b"/**/ 1x ~ SHOW TABLES UInt64 Nullable( \x00 \xff \xc3\xa9 0x1f 1e5 * / % != <> || :: [ ]".split(b" ")
 )
 SQL = st.lists(WORDS | st.binary(max_size=3), max_size=30).map(b" ".join)
 UNITS = st.lists(PIECES | WORDS | st.binary(min_size=1, max_size=2), min_size=1, max_size=4).map(b"".join)

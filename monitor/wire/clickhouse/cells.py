@@ -28,7 +28,7 @@ BARE = b"\\`\"'/"
 
 INTEGER = re.compile(rb"\+?(\d*)")
 SIGNED = re.compile(rb"([+-]?)(\d*)")
-FLOAT = re.compile(rb"(?i)[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)")
+FLOAT = re.compile(rb"(?i)[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?|nan|inf(?:inity)?)")
 DOTTED = re.compile(rb"(\d{1,4})\.(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
 BOOLS = {
     **dict.fromkeys((b"1", b"true", b"t", b"yes", b"y", b"on", b"enable", b"enabled"), b"true"),

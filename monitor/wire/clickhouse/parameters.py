@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from monitor.wire.clickhouse.errors import ClickHouseError, syntax
 from monitor.wire.clickhouse.tokens import quoted, tokens, unescaped
 
-PARAMETER = re.compile(r"\{\s*(\w+)\s*:\s*([\w(), ]{1,100}?)\s*\}")
+PARAMETER = re.compile(r"\{\s*+(\w++)\s*+:\s*+([\w(), ]{1,100}?)\s*+\}")
 INTEGER = re.compile(r"[+-]?\d{1,78}", re.ASCII)
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d++(\.\d*+)?|\.\d++)([eE][+-]?\d++)?", re.ASCII)
 
 
 def substituted(text: str, parameters: Mapping[str, str]) -> str:

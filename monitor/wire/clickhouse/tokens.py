@@ -11,7 +11,7 @@ from monitor.wire.clickhouse.errors import ClickHouseError, syntax
 Kind = Literal["word", "name", "text", "number", "sign", "end"]
 
 TOKEN = re.compile(
-    r"""(?xs) (?: \s | \x00 | --[^\n]* | \#[ !][^\n]* | /\*.*?\*/ )*
+    r"""(?xs) (?: \s | \x00 | --[^\n]* | \#[ !][^\n]* | /\*.*?\*/ )*+
     (?: (?P<word>[^\W\d][\w$]*)
     | (?P<name> ` (?:[^`\\]|\\.|``)* ` | " (?:[^"\\]|\\.|"")* " )
     | (?P<text> ' (?:[^'\\]|\\.|'')* ' )

@@ -31,7 +31,7 @@ BEFORE = re.compile(rb"\s*+(?:(;)|(\()|(\Z))")
 BETWEEN = re.compile(rb"\s*+,?\s*+(?:(;)|(\()|(\Z))")
 PLAIN = rb"('(?:[^'\\]++|\\.|'')*+'|[+-]?[\w.]++)"
 """A cell as drivers write it; others are read one by one."""
-NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+NUMBER = re.compile(rb"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?")
 HEX = re.compile(rb"([+-]?)0[xX]([0-9a-fA-F]{1,32})")
 WHOLE = re.compile(rb"[+-]?\d{1,80}")
 CONVERSIONS = (
