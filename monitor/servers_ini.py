@@ -114,7 +114,7 @@ def _role(servers: Servers, roll: Roll, registry: Registry, graphs: Sequence[Pat
             name = f"{cls.__name__} {second}".strip()
             collectors[name] = plugin
             section.sections[name] = Section(("roles", roll.name, name), plugin.place, _options(servers, cls, plugin))
-        elif plugin.name == BASE or cls is not None or any(_is_folder(folder, plugin.name) for folder in graphs):
+        elif plugin.name == BASE or _is_shown(cls) or any(_is_folder(folder, plugin.name) for folder in graphs):
             pushed[plugin.identifier] = plugin
         else:
             servers.warnings.append(Problem(*plugin.place, "", "metrics", _unknown(plugin)))
@@ -126,6 +126,11 @@ def _role(servers: Servers, roll: Roll, registry: Registry, graphs: Sequence[Pat
         text = json.dumps(roll.metrics_config, ensure_ascii=False).replace("'", "''")
         section.entries["metrics_config"] = Entry(f"'{text}'", roll.place)
     return section
+
+
+def _is_shown(cls: type[Collector] | None) -> bool:
+    """Tell whether a collector declares what is pushed under its word; of one that asks others the names may differ."""
+    return cls is not None and (cls.pushed or cls.local)
 
 
 def _is_folder(directory: Path, name: str) -> bool:

@@ -53,7 +53,7 @@ class Appliance:
         self.process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
         # Let whatever user the embedded server runs as reach its data below pytest's private directories.
-        for parent in [directory, *directory.parents][:4]:
+        for parent in [directory, *directory.parents][:6]:
             if parent.stat().st_uid == os.geteuid():
                 parent.chmod(parent.stat().st_mode | 0o011)
         self.configure(config)

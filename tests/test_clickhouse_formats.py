@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clickhouse_engine import canonical
 
 from monitor.wire.clickhouse.errors import ClickHouseError
 from monitor.wire.clickhouse.formats import read, reading, write
 from monitor.wire.clickhouse.rows import Rows
 from monitor.wire.clickhouse.tables import EXTRA
 from monitor.wire.clickhouse.types import Column, Type, columns
-from tests.clickhouse_engine import canonical
 
 PAYLOADS: dict[str, Any] = json.loads((Path(__file__).parent / "cases" / "clickhouse" / "payloads.json").read_text())[
     "tables"

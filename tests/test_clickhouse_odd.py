@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from clickhouse_engine import Engine, canonical
 
 from monitor.wire.clickhouse.errors import ERRORS, ClickHouseError
 from monitor.wire.clickhouse.formats import read
 from monitor.wire.clickhouse.types import columns
-from tests.clickhouse_engine import Engine, canonical
 
 INTEGERS = [
     "", "+5", "007", "-0", "-1", "18446744073709551615", "18446744073709551616", "9" * 26, "1.5", "1e3", " 1", "1 ",

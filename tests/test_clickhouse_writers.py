@@ -12,11 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from clickhouse_engine import Engine
 
 from monitor.wire.clickhouse.errors import ClickHouseError
 from monitor.wire.clickhouse.types import Type, columns
 from monitor.wire.clickhouse.writers import ALIASES, WRITERS, content_type, write, writing
-from tests.clickhouse_engine import Engine
 
 TEXT = 'it\'s "x", \t\n\r\b\f\\ / \0 \x01\x7f é <%s> \u2028日本'
 SQL = "unhex('" + TEXT.encode().hex() + "')"

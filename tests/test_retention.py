@@ -223,10 +223,12 @@ def test_classes_are_bounded(conf: Any) -> None:
 
 
 def test_pushes_that_the_store_would_refuse_give_a_warning(conf: Any) -> None:
-    (warning,) = loaded(conf("[[web*]]\ncollected = 1d\n[receivers]\n[[push]]\npast = 3d\n")).warnings
+    warning, *others = loaded(conf("[[web*]]\ncollected = 1d\n[receivers]\n[[push]]\npast = 3d\n")).warnings
+    assert [other.section for other in others] == ["[receivers] [[influx]]"]
     assert (warning.line, warning.section, warning.key) == (6, "[receivers] [[push]]", "past")
     assert "collected = 1d" in warning.message
-    assert not loaded(conf("[[web*]]\ncollected = 1d\n[receivers]\n[[push]]\npast = 1d\n")).warnings
+    within = "[[web*]]\ncollected = 1d\n[receivers]\n[[push]]\npast = 1d\n[[influx]]\npast = 1d\n"
+    assert not loaded(conf(within)).warnings
 
 
 WORDS = st.sampled_from(
