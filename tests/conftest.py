@@ -5,11 +5,19 @@ from collections.abc import Callable
 
 import pytest
 import uvloop
+from hypothesis import settings
+
+settings.register_profile("quick", max_examples=40)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("--slow"):
+        settings.load_profile("quick")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="rewrite the expected files with what the tests got")
-    parser.addoption("--slow", action="store_true", help="also run the tests that take half a minute of waiting each")
+    parser.addoption("--slow", action="store_true", help="run also what takes long, and more of what is random")
 
 
 # What runs whole appliances and other servers goes first where several processes share the work, so that none of them

@@ -129,7 +129,7 @@ def problems(picture: Picture) -> list[str]:
 
 
 @given(questions())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_texts_lie_inside_the_picture_and_apart_whatever_is_drawn(question: dict[str, Any]) -> None:
     assert not problems(layout(**question))
 

@@ -192,7 +192,7 @@ def drawn(shape: Fill | Stroke, width: int = 30, height: int = 20) -> np.ndarray
     st.floats(-5, 25),
     st.sampled_from(["336699", "33669980"]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=66, deadline=None)
 def test_even_areas_are_drawn_as_a_general_rasteriser_draws_them(
     values: list[float], bottom: float, shade: str
 ) -> None:
@@ -205,7 +205,7 @@ def test_even_areas_are_drawn_as_a_general_rasteriser_draws_them(
 
 
 @given(st.lists(st.integers(-3, 22) | st.none(), min_size=1, max_size=60), st.sampled_from([1, 2, 3]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=66, deadline=None)
 def test_an_even_line_passes_through_all_values_without_a_hole(values: list[int | None], width: int) -> None:
     wanted = np.array([math.nan if value is None else value + 0.5 for value in values])
     columns = Columns.of(len(values), 5, 20, len(values), 1)

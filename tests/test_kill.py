@@ -11,13 +11,15 @@ import urllib.error
 from pathlib import Path
 
 import asyncpg
+import pytest
 from appliance import Appliance, appliance, wait_for
 
 PUSHES = 1000
-KILLS = 20
+KILLS, MANY_KILLS = 8, 20
+"""By default, and with --slow."""
 NO_COLLECTORS = "".join(
     f"[[{name}Collector]]\nenabled = False\n"
-    for name in ("CPU", "Memory", "LoadAverage", "DiskUsage", "DiskSpace", "Network", "TCP")
+    for name in ("CPU", "Memory", "LoadAverage", "DiskUsage", "DiskSpace", "Network", "TCP", "VMStat")
 )
 
 
@@ -50,14 +52,15 @@ class Pusher(threading.Thread):
                 break
 
 
-def test_every_acknowledged_value_is_stored_once(tmp_path: Path) -> None:
+def test_every_acknowledged_value_is_stored_once(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    kills = MANY_KILLS if request.config.getoption("--slow") else KILLS
     rng = random.Random(20)
     start = int(time.time()) - PUSHES - 60
     with appliance(tmp_path / "a", f"[collectors]\n{NO_COLLECTORS}") as one:
         pusher = Pusher(one, start)
         pusher.start()
-        for kill in range(1, KILLS + 1):
-            wait_for(lambda kill=kill: pusher.acknowledged >= kill * PUSHES // (KILLS + 1), 60, 0.002)
+        for kill in range(1, kills + 1):
+            wait_for(lambda kill=kill: pusher.acknowledged >= kill * PUSHES // (kills + 1), 60, 0.002)
             time.sleep(rng.random() * 0.1)
             one.kill()
             one.start()

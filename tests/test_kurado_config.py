@@ -294,7 +294,7 @@ def test_a_file_too_large_or_not_utf8_is_an_error(tmp_path: Path, monkeypatch: p
     assert "expected at most" in problem.message
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=66, deadline=None, database=None)
 @given(st.binary(max_size=200) | st.text("-: []{}&*?|>!%@`'\"#,\na1", max_size=60).map(str.encode))
 def test_any_bytes_give_documents_and_problems_but_no_exception(
     tmp_path_factory: pytest.TempPathFactory, data: bytes

@@ -188,7 +188,7 @@ def by_hand(rows: list[Row], step: int, heartbeat: float) -> dict[int, float]:
     return made
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(seconds, seconds, known), max_size=30), st.integers(1, 70), st.integers(1, 100))
 def test_any_rows_give_what_the_rules_give_by_hand(rows: list[Row], step: int, heartbeat: int) -> None:
     ours, theirs = of(*rows, step=step, heartbeat=heartbeat), by_hand(rows, step, heartbeat)

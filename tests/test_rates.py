@@ -118,7 +118,7 @@ def test_values_outside_the_limits_are_unknown() -> None:
     same(rate_of(COUNTER, 0, 60 * 100, limits=limits), 100)
 
 
-@settings(max_examples=200)
+@settings(max_examples=66)
 @given(st.integers(-(2**63), 2**64 - 1), st.integers(-(2**63), 2**64 - 1))
 def test_differences_of_integers_are_exact_to_64_bits(before: int, after: int) -> None:
     got = rate_of(DERIVE, before, after, seconds=1, limits={"v": Limits()})
@@ -352,7 +352,7 @@ def close(got: Rated, expected: Rated) -> None:
         np.testing.assert_allclose(got[key], rows, rtol=1e-12, err_msg=str(key))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(reports, st.lists(st.integers(1, 10), min_size=1))
 def test_rates_are_those_of_each_series_alone_however_the_batches_come(
     drawn: list[tuple[Source, int, dict[str, float]]], sizes: list[int]
@@ -368,7 +368,7 @@ def test_rates_are_those_of_each_series_alone_however_the_batches_come(
     close(cells(blocks), expected_of(batches))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(reports, reports, st.randoms(use_true_random=False))
 def test_what_is_taken_back_has_never_been(
     drawn: list[tuple[Source, int, dict[str, float]]],

@@ -55,7 +55,7 @@ def told(tally: Tally, per: float = 1.0) -> dict[str, ServerNumbers]:
     return {one.server: one for one in tally.take(per)}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(CELL, st.integers(-(2**63), 2**64 - 1), st.booleans(), CELL), min_size=1, max_size=40))
 def test_cells_are_told_apart_and_numbers_read(rows: list[tuple[str, int, bool, str]]) -> None:
     names = ["a", "n", "b", "z"]

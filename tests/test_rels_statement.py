@@ -250,7 +250,7 @@ def test_parameters_become_literals_of_their_types() -> None:
     assert refused("SELECT {b:Array(String)}", b="x")[0] == 48
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=100, deadline=1000)
 @given(
     st.lists(
         st.sampled_from([

@@ -449,7 +449,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=40).map("".join)), st.booleans())
 def test_any_text_is_a_graph_or_an_error(text: str, defined: bool) -> None:
     try:

@@ -137,7 +137,7 @@ expressions = st.recursive(leaves, larger, max_leaves=12)
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(st.sampled_from(SEEDS), st.lists(expressions, min_size=1, max_size=1), st.sampled_from(["", *OUTER]))
 def test_random_expressions_have_the_values_that_rrdtool_computes(

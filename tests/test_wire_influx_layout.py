@@ -116,7 +116,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(CHANGES, st.sampled_from(["{}.5", "{}i", "{}"]))
 def test_whatever_is_changed_in_them_they_are_read_as_one_by_one(
     changes: list[tuple[int, int, str]], value: str

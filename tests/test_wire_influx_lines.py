@@ -218,7 +218,7 @@ LINES = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(LINES.map(" ".join), max_size=6).map(lambda lines: "\n".join(lines).encode()) | st.binary(max_size=200))
 def test_any_bytes_are_batches_or_errors(body: bytes) -> None:
     written = read(body)

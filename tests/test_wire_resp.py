@@ -50,7 +50,7 @@ def test_what_is_written_as_commands_is_read_again(given_commands: list[list[byt
     assert found == given_commands
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text("*$-+:0123456789\r\nAx \0é", max_size=60))
 def test_any_bytes_are_commands_or_a_protocol_error(text: str) -> None:
     commands = Commands(longest=20, most=3)
