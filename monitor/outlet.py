@@ -238,17 +238,30 @@ class Outlet:
                 if self._retry.stopping:
                     return False
                 await self._retry.pause(self._unreadable_pause)
+        await self._read_on()
         if self._pending.size < self.handler.batch and self.handler.flush_interval > 0:
             await self._retry.pause(self.handler.flush_interval)
-            await self._read()
+            await self._read_on()
         return True
+
+    async def _read_on(self) -> None:
+        """Read what is there, as far as one write takes it: what this handler does not want costs it no time."""
+        while self._pending.size < self.handler.batch and (place := self._place_read()) < self._journal.end:
+            await self._read()
+            if self._place_read() == place:
+                break
 
     async def _wait(self) -> None:
         await self._retry.unless_stopped(self._journal.wait(self._place_read()))
 
     async def _read(self) -> None:
         """Read on, about as much as one write takes; notice what the journal could not keep."""
-        self._pending.groups += await self._retry.until_done("read", self._read_once)
+        groups = self._pending.groups
+        for group in await self._retry.until_done("read", self._read_once):
+            if groups and not group.entries:
+                groups[-1] = Read(group.cursor, groups[-1].entries, groups[-1].batches + group.batches)
+            else:
+                groups.append(group)
 
     async def _read_once(self) -> list[Read]:
         after = self._place_read()

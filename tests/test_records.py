@@ -175,3 +175,34 @@ async def test_what_the_journal_could_not_keep_is_refused_before_it_harms_others
         assert journal.stats.failed == 0
     finally:
         await journal.close()
+
+
+async def test_what_a_handler_does_not_want_does_not_keep_it_from_the_rest(tmp_path: Path) -> None:
+    """Between the numbers lie many large records: one pause for more to come is enough for all of it."""
+    journal = Journal(tmp_path)
+    await journal.open()
+    pauses = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    large = Records("wcs.StreamEvent", WCS1, 1795234980.0, 1, b"x" * 200_000)
+    numbers = Recorder("numbers", DiamondNaming())
+    numbers.flush_interval, numbers.batch = 1.0, 5000
+    try:
+        for _ in range(60):
+            await journal.append([large])
+            await journal.append([NUMBERS])
+        outlet = Outlet(numbers, journal, sleep=sleep)
+        await outlet.start()
+        async with asyncio.timeout(10):
+            while outlet.cursor != journal.end:
+                await asyncio.sleep(0.001)
+        await outlet.drain(1)
+    finally:
+        await journal.close()
+    assert sum(len(block) for block in numbers.got if isinstance(block, Block)) == 120
+    assert numbers.calls == 1
+    assert len(pauses) == 1
+    assert outlet.stats.batches == 180
