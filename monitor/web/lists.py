@@ -17,7 +17,7 @@ from monitor.web.pages import Pages
 from monitor.web.params import whole
 from monitor.web.problem import bad, unknown
 from monitor.web.services import Services
-from monitor.web.shown import MOST_ROWS, NAME, Newest, page_of, rows
+from monitor.web.shown import MOST_ROWS, NAME, Newest, ordered, page_of, rows
 
 AT_ONCE = 500
 MOST = 10_000
@@ -66,12 +66,7 @@ class Lists:
         cls, vhost = servers[0].cls, request.query.get("vhost")
         most = whole(request, "limit", MOST, 1, MOST)
         values = await newest(self.services, cls, found)
-        wanted = [
-            one for one in found if (one.vhost == vhost and one.channel if vhost is not None else not one.channel)
-        ]
-        sort = self._sort(request, cls) or (cls.columns[0].name if cls.columns else NAME)
-        wanted.sort(key=lambda one: one.name)
-        wanted.sort(key=lambda one: (one.gone, -values.get(one.name, {}).get(sort, -1.0)))
+        wanted, _, _ = ordered(cls, found, values, vhost=vhost, sort=self._sort(request, cls))
 
         async def items() -> AsyncIterator[list[Any]]:
             listed = iter(wanted[:most])

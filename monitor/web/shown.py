@@ -96,21 +96,10 @@ def rows(
     are columns; `name` sorts by name.
     """
     counts: dict[str, int] = {}
-    listed = []
+    found = list(found)
     for one in found:
         counts[one.vhost] = counts.get(one.vhost, 0) + bool(one.channel and not one.gone)
-        if (one.channel and one.vhost == vhost) if vhost is not None else not one.channel:
-            listed.append(one)
-    kept = {name for one in listed for name, _ in newest.get(one.name, {}).items()}
-    columns = [metric for metric in cls.columns if metric.name in kept]
-    if sort not in (NAME, *(metric.name for metric in columns)):
-        sort = columns[0].name if columns else NAME
-
-    def order(one: Instance) -> tuple[bool, float, str]:
-        value = newest.get(one.name, {}).get(sort, math.nan)
-        return one.gone, math.inf if math.isnan(value) else -value, one.name
-
-    listed.sort(key=order)
+    listed, columns, sort = ordered(cls, found, newest, vhost=vhost, sort=sort)
     made = []
     for one in listed[:most]:
         small = thumbnails(cls, {"host": host, "vhost": one.name}, part=bool(one.channel))
@@ -121,6 +110,23 @@ def rows(
         {"host": host, "collector": cls.path, **({"vhost": vhost} if vhost is not None else {})}
     )
     return Rows(cls, columns, made, len(listed), url, sort)
+
+
+def ordered(
+    cls: type[Collector], found: Iterable[Instance], newest: Newest, *, vhost: str | None, sort: str
+) -> tuple[list[Instance], list[Metric], str]:
+    """Return what a list shows, in its order, the columns that have values, and what it is sorted by."""
+    listed = [one for one in found if ((one.channel and one.vhost == vhost) if vhost is not None else not one.channel)]
+    kept = {name for one in listed for name in newest.get(one.name, {})}
+    columns = [metric for metric in cls.columns if metric.name in kept]
+    if sort not in (NAME, *(metric.name for metric in columns)):
+        sort = columns[0].name if columns else NAME
+
+    def order(one: Instance) -> tuple[bool, float, str]:
+        value = newest.get(one.name, {}).get(sort, math.nan)
+        return one.gone, math.inf if math.isnan(value) else -value, one.name
+
+    return sorted(listed, key=order), columns, sort
 
 
 def thumbnails(cls: type[Collector], query: Mapping[str, str], *, part: bool) -> list[Shown]:
